@@ -1,0 +1,122 @@
+//! Events: what happened, to whom.
+
+pub mod types;
+
+use serde_json::{Map, Value};
+
+use crate::id::{EventType, IdempotencyKey, OrderKey, Txn};
+use crate::subject::Subject;
+
+/// Something that happened to a subject, ready to be emitted.
+///
+/// One event becomes one SET per interested stream, each under its own `jti`, all with the same
+/// `txn` (SSF 1.0 §4.1).
+///
+/// ```
+/// use serde_json::json;
+/// use ssf_transmitter::event::{Event, types};
+/// use ssf_transmitter::subject::Subject;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let subject = Subject::parse(&json!({"format": "email", "email": "user@example.com"}))?;
+/// let event = Event::new(types::session_revoked(), subject)
+///     .with_member("reason_admin", json!({"en": "left the company"}));
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Event {
+    event_type: EventType,
+    subject: Subject,
+    members: Map<String, Value>,
+    txn: Option<Txn>,
+    order_key: Option<OrderKey>,
+    idempotency_key: Option<IdempotencyKey>,
+}
+
+impl Event {
+    /// An event of that type about that subject, with no members yet.
+    #[must_use]
+    pub fn new(event_type: EventType, subject: Subject) -> Self {
+        Self {
+            event_type,
+            subject,
+            members: Map::new(),
+            txn: None,
+            order_key: None,
+            idempotency_key: None,
+        }
+    }
+
+    /// Sets one member of the event object.
+    #[must_use]
+    pub fn with_member(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.members.insert(name.into(), value.into());
+        self
+    }
+
+    /// Replaces all members of the event object.
+    #[must_use]
+    pub fn with_members(mut self, members: Map<String, Value>) -> Self {
+        self.members = members;
+        self
+    }
+
+    /// Names the transaction this event belongs to; without it the transmitter makes one
+    /// (SSF 1.0 §4.1.9).
+    #[must_use]
+    pub fn with_txn(mut self, txn: Txn) -> Self {
+        self.txn = Some(txn);
+        self
+    }
+
+    /// Names what this event must keep its order with, such as the host's own account id; without
+    /// it the subject decides.
+    #[must_use]
+    pub fn with_order_key(mut self, key: OrderKey) -> Self {
+        self.order_key = Some(key);
+        self
+    }
+
+    /// Makes a repetition under the same key return the result of the first emission.
+    #[must_use]
+    pub fn with_idempotency_key(mut self, key: IdempotencyKey) -> Self {
+        self.idempotency_key = Some(key);
+        self
+    }
+
+    /// The type.
+    #[must_use]
+    pub const fn event_type(&self) -> &EventType {
+        &self.event_type
+    }
+
+    /// What the event is about.
+    #[must_use]
+    pub const fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// The members of the event object.
+    #[must_use]
+    pub const fn members(&self) -> &Map<String, Value> {
+        &self.members
+    }
+
+    /// The transaction, when the host named one.
+    #[must_use]
+    pub const fn txn(&self) -> Option<&Txn> {
+        self.txn.as_ref()
+    }
+
+    /// The order key, when the host named one.
+    #[must_use]
+    pub const fn order_key(&self) -> Option<&OrderKey> {
+        self.order_key.as_ref()
+    }
+
+    /// The idempotency key, when the host named one.
+    #[must_use]
+    pub const fn idempotency_key(&self) -> Option<&IdempotencyKey> {
+        self.idempotency_key.as_ref()
+    }
+}

@@ -1,0 +1,247 @@
+//! What happens to a SET after an attempt: the one place that decides retries.
+
+use std::time::Duration;
+
+use super::backoff::{Backoff, Jitter};
+use super::entry::{DeadLetterReason, Lane};
+use super::outcome::{Answer, Outcome, RetryAfter};
+use super::policy::{Action, OutcomePolicy};
+use crate::timestamp::Timestamp;
+
+/// What happens to the entry, and what the attempt says about its stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Decision {
+    /// What happens to the entry.
+    pub fate: Fate,
+    /// What the attempt says about the stream.
+    pub stream: StreamReport,
+}
+
+/// What happens to an entry after an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fate {
+    /// It is delivered.
+    Delivered {
+        /// The status, when it was not the 202 of RFC 8935 §2.2.
+        unusual_status: Option<u16>,
+    },
+    /// It is tried again, not before that time; the attempt counts.
+    Retry(Timestamp),
+    /// It goes back as it was, because the attempt says nothing about it.
+    Return,
+    /// It is given up.
+    Dead(DeadLetterReason),
+}
+
+/// What an attempt says about the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StreamReport {
+    /// The receiver takes SETs, or at least judges them.
+    Works,
+    /// The receiver cannot be reached or will not serve us.
+    Fails {
+        /// A status, an error code or the kind of a transport failure.
+        what: String,
+        /// Whether the receiver refuses us rather than being unable.
+        refuses: bool,
+        /// When the receiver wants to be asked again.
+        retry_after: Option<RetryAfter>,
+    },
+    /// Nothing.
+    Silent,
+}
+
+/// How often and how long the announcement of a stop is tried.
+const ANNOUNCEMENT_TRIES: u32 = 3;
+const ANNOUNCEMENT_TIME: Duration = Duration::from_secs(60);
+const ANNOUNCEMENT_BACKOFF: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(20));
+
+/// An entry as far as decisions need it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// Its lane.
+    pub lane: Lane,
+    /// Counted attempts before this one.
+    pub earlier: u32,
+    /// When it was emitted.
+    pub emitted_at: Timestamp,
+    /// Whether the stream is stopped, so that the entry is the announcement of the stop.
+    pub announces_stop: bool,
+}
+
+/// Decides what happens after one attempt.
+#[must_use]
+pub fn decide(
+    attempt: &Attempt,
+    outcome: &Outcome,
+    policy: &OutcomePolicy,
+    now: Timestamp,
+    jitter: Jitter,
+) -> Decision {
+    if *outcome == Outcome::Cancelled {
+        return Decision { fate: Fate::Return, stream: StreamReport::Silent };
+    }
+    let action = policy.action(outcome);
+    let tries = attempt.earlier.saturating_add(1);
+    let stream = report(action, outcome);
+    let fate = match action {
+        Action::Deliver => Fate::Delivered { unusual_status: unusual(outcome) },
+        Action::DeadLetter => Fate::Dead(rejected(outcome, tries)),
+        Action::RetrySet { attempts, .. } if tries >= attempts => {
+            Fate::Dead(rejected(outcome, tries))
+        }
+        Action::RetrySet { backoff, .. } => Fate::Retry(now.after(backoff.wait(tries, jitter))),
+        Action::WaitForStream | Action::StreamRefuses if attempt.announces_stop => {
+            announce_again(attempt, tries, now, jitter)
+        }
+        Action::WaitForStream | Action::StreamRefuses => Fate::Return,
+    };
+    Decision { fate, stream }
+}
+
+/// The stream is about to stop, so its announcement cannot wait until it works again.
+fn announce_again(attempt: &Attempt, tries: u32, now: Timestamp, jitter: Jitter) -> Fate {
+    let next = now.after(ANNOUNCEMENT_BACKOFF.wait(tries, jitter));
+    let last = attempt.emitted_at.after(ANNOUNCEMENT_TIME);
+    if tries >= ANNOUNCEMENT_TRIES || next > last {
+        Fate::Dead(DeadLetterReason::AnnouncementExpired { attempts: tries })
+    } else {
+        Fate::Retry(next)
+    }
+}
+
+fn report(action: Action, outcome: &Outcome) -> StreamReport {
+    match action {
+        // A receiver that judges a SET is alive, whatever it says of the SET.
+        Action::Deliver | Action::DeadLetter | Action::RetrySet { .. } => StreamReport::Works,
+        Action::WaitForStream | Action::StreamRefuses => StreamReport::Fails {
+            what: describe(outcome),
+            refuses: action == Action::StreamRefuses,
+            retry_after: match outcome {
+                Outcome::Answered(answer) => answer.retry_after,
+                Outcome::Failed(_) | Outcome::Cancelled => None,
+            },
+        },
+    }
+}
+
+fn describe(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Answered(Answer { status, err: Some(err), .. }) => format!("{status} {err}"),
+        Outcome::Answered(answer) => answer.status.to_string(),
+        Outcome::Failed(kind) => kind.as_str().to_owned(),
+        Outcome::Cancelled => "cancelled".to_owned(),
+    }
+}
+
+fn unusual(outcome: &Outcome) -> Option<u16> {
+    match outcome {
+        Outcome::Answered(answer) if answer.status != 202 => Some(answer.status),
+        Outcome::Answered(_) | Outcome::Failed(_) | Outcome::Cancelled => None,
+    }
+}
+
+fn rejected(outcome: &Outcome, attempts: u32) -> DeadLetterReason {
+    match outcome {
+        Outcome::Answered(Answer { status, err, description, .. }) => DeadLetterReason::Rejected {
+            status: *status,
+            err: err.clone(),
+            description: description.clone(),
+            attempts,
+        },
+        // Only a host's own table gives up a SET that nobody judged.
+        Outcome::Failed(_) | Outcome::Cancelled => DeadLetterReason::Rejected {
+            status: 0,
+            err: None,
+            description: Some(describe(outcome)),
+            attempts,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::outcome::TransportFailure;
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1000);
+
+    fn ordinary(earlier: u32) -> Attempt {
+        Attempt { lane: Lane::Ordinary, earlier, emitted_at: NOW, announces_stop: false }
+    }
+
+    fn run(attempt: Attempt, outcome: &Outcome) -> Decision {
+        decide(&attempt, outcome, &OutcomePolicy::default(), NOW, Jitter::NONE)
+    }
+
+    fn answered(status: u16) -> Outcome {
+        Outcome::Answered(Answer::new(status))
+    }
+
+    #[test]
+    fn a_202_delivers_and_any_other_2xx_delivers_and_is_noted() {
+        assert_eq!(run(ordinary(0), &answered(202)).fate, Fate::Delivered { unusual_status: None });
+        let fate = run(ordinary(0), &answered(200)).fate;
+        assert_eq!(fate, Fate::Delivered { unusual_status: Some(200) });
+    }
+
+    #[test]
+    fn a_failing_stream_costs_its_sets_no_attempt() {
+        for outcome in [answered(503), answered(401), Outcome::Failed(TransportFailure::Timeout)] {
+            assert_eq!(run(ordinary(7), &outcome).fate, Fate::Return);
+        }
+    }
+
+    #[test]
+    fn a_poisoned_set_ends_in_dead_letters_after_its_own_attempts() {
+        let later = Timestamp::from_seconds(1005);
+        assert_eq!(run(ordinary(0), &answered(413)).fate, Fate::Retry(later));
+        let Fate::Dead(DeadLetterReason::Rejected { status, attempts, .. }) =
+            run(ordinary(2), &answered(413)).fate
+        else {
+            panic!("the third try is the last");
+        };
+        assert_eq!((status, attempts), (413, 3));
+    }
+
+    #[test]
+    fn a_poisoned_set_says_that_its_stream_works() {
+        assert_eq!(run(ordinary(0), &answered(413)).stream, StreamReport::Works);
+    }
+
+    #[test]
+    fn a_cancelled_attempt_leaves_no_trace() {
+        let decision = run(ordinary(3), &Outcome::Cancelled);
+        assert_eq!((decision.fate, decision.stream), (Fate::Return, StreamReport::Silent));
+    }
+
+    #[test]
+    fn the_announcement_of_a_stop_has_three_tries_within_a_minute() {
+        let announcement = |earlier, emitted_at| Attempt {
+            lane: Lane::StreamUpdated,
+            earlier,
+            emitted_at,
+            announces_stop: true,
+        };
+        let first = run(announcement(0, NOW), &answered(503)).fate;
+        assert_eq!(first, Fate::Retry(Timestamp::from_seconds(1005)));
+        for spent in [announcement(2, NOW), announcement(0, Timestamp::from_seconds(900))] {
+            let fate = run(spent, &answered(503)).fate;
+            assert!(matches!(fate, Fate::Dead(DeadLetterReason::AnnouncementExpired { .. })));
+        }
+    }
+
+    #[test]
+    fn retry_after_is_reported_for_the_stream() {
+        let outcome = Outcome::Answered(Answer::read(429, Some("9"), b""));
+        let StreamReport::Fails { retry_after, refuses, .. } = run(ordinary(0), &outcome).stream
+        else {
+            panic!("429 is the stream's");
+        };
+        assert_eq!((retry_after, refuses), (Some(RetryAfter::In(Duration::from_secs(9))), false));
+    }
+}

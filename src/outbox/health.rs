@@ -1,0 +1,241 @@
+//! How a stream's receiver is doing: the breaker.
+
+use std::time::Duration;
+
+use super::backoff::{Backoff, Jitter};
+use super::decide::StreamReport;
+use crate::timestamp::Timestamp;
+
+/// The health of a stream, kept apart from its configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// Failures since the last success.
+    pub failures: u32,
+    /// How many of them were refusals (401, 403, 410 and the like).
+    pub refusals: u32,
+    /// When the present row of failures began.
+    pub failing_since: Option<Timestamp>,
+    /// Until when ordinary SETs wait. After it, one of them is the probe.
+    pub open_until: Option<Timestamp>,
+    /// Before when the receiver asked not to be called, by `Retry-After`; binds control SETs too.
+    pub not_before: Option<Timestamp>,
+    /// The last time a SET was delivered.
+    pub last_success: Option<Timestamp>,
+    /// The last failure.
+    pub last_error: Option<StreamError>,
+}
+
+/// A failure, as the operator sees it. Nothing of it is for the receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StreamError {
+    /// When.
+    pub at: Timestamp,
+    /// What: an HTTP status, an error code or the kind of a transport failure.
+    pub what: String,
+}
+
+impl StreamError {
+    /// The failure `what` at that time.
+    #[must_use]
+    pub const fn new(at: Timestamp, what: String) -> Self {
+        Self { at, what }
+    }
+}
+
+/// The state of the breaker at some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Breaker {
+    /// SETs flow.
+    Closed,
+    /// SETs wait.
+    Open,
+    /// One SET goes as a probe.
+    HalfOpen,
+}
+
+impl Breaker {
+    /// A word for status pages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
+/// When the breaker opens, how long it stays so, and when the stream is paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BreakerPolicy {
+    /// Waits between probes.
+    pub backoff: Backoff,
+    /// The longest `Retry-After` that is honoured.
+    pub longest_retry_after: Duration,
+    /// A stream that failed for this long is paused.
+    pub pause_after: Duration,
+    /// A stream that refused this many times in a row is paused.
+    pub pause_after_refusals: u32,
+}
+
+impl Default for BreakerPolicy {
+    fn default() -> Self {
+        Self {
+            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(3600)),
+            longest_retry_after: Duration::from_secs(3600),
+            pause_after: Duration::from_secs(24 * 3600),
+            pause_after_refusals: 10,
+        }
+    }
+}
+
+/// What a report means for the stream as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Nothing further.
+    GoOn,
+    /// The transmitter should pause the stream, for this reason.
+    Pause(String),
+}
+
+impl Health {
+    /// The state of the breaker at `now`.
+    #[must_use]
+    pub fn breaker(&self, now: Timestamp) -> Breaker {
+        match self.open_until {
+            None => Breaker::Closed,
+            Some(until) if now < until => Breaker::Open,
+            Some(_) => Breaker::HalfOpen,
+        }
+    }
+
+    /// The first time an ordinary SET may leave: at once (`None`) or not before that time.
+    #[must_use]
+    pub fn ordinary_from(&self) -> Option<Timestamp> {
+        self.open_until.max(self.not_before)
+    }
+
+    /// Takes in what one attempt said about the stream. A success closes the breaker. A failure
+    /// opens it and lengthens the wait only when it was of the half-open or closed stream: of
+    /// several requests that were under way together and failed together, one counts.
+    pub fn record(
+        &mut self,
+        report: &StreamReport,
+        policy: &BreakerPolicy,
+        now: Timestamp,
+        jitter: Jitter,
+    ) -> Verdict {
+        match report {
+            StreamReport::Works => {
+                *self = Self {
+                    last_success: Some(now),
+                    last_error: self.last_error.take(),
+                    ..Self::default()
+                };
+                Verdict::GoOn
+            }
+            StreamReport::Silent => Verdict::GoOn,
+            StreamReport::Fails { what, refuses, retry_after } => {
+                self.last_error = Some(StreamError::new(now, what.clone()));
+                if let Some(wish) = retry_after {
+                    let until = wish.until(now, policy.longest_retry_after);
+                    self.not_before = self.not_before.max(Some(until));
+                }
+                if self.breaker(now) == Breaker::Open {
+                    return Verdict::GoOn;
+                }
+                self.failures = self.failures.saturating_add(1);
+                self.refusals = if *refuses { self.refusals.saturating_add(1) } else { 0 };
+                let since = *self.failing_since.get_or_insert(now);
+                self.open_until = Some(now.after(policy.backoff.wait(self.failures, jitter)));
+                if self.refusals >= policy.pause_after_refusals {
+                    return Verdict::Pause(format!("receiver refuses delivery: {what}"));
+                }
+                if now.since(since) >= policy.pause_after {
+                    return Verdict::Pause(format!("delivery failing since {since}"));
+                }
+                Verdict::GoOn
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::outcome::RetryAfter;
+    use super::*;
+
+    fn failure(refuses: bool) -> StreamReport {
+        StreamReport::Fails { what: "503".to_owned(), refuses, retry_after: None }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    fn fail(health: &mut Health, refuses: bool, now: Timestamp) -> Verdict {
+        health.record(&failure(refuses), &BreakerPolicy::default(), now, Jitter::NONE)
+    }
+
+    #[test]
+    fn a_failure_opens_the_breaker_and_a_success_closes_it() {
+        let mut health = Health::default();
+        fail(&mut health, false, at(0));
+        assert_eq!(health.breaker(at(0)), Breaker::Open);
+        assert_eq!(health.breaker(at(1)), Breaker::HalfOpen);
+        health.record(&StreamReport::Works, &BreakerPolicy::default(), at(1), Jitter::NONE);
+        assert_eq!(health.breaker(at(1)), Breaker::Closed);
+        assert_eq!((health.failures, health.last_success), (0, Some(at(1))));
+    }
+
+    #[test]
+    fn requests_that_fail_together_count_once() {
+        let mut health = Health::default();
+        for _ in 0..5 {
+            fail(&mut health, false, at(0));
+        }
+        assert_eq!((health.failures, health.open_until), (1, Some(at(1))));
+    }
+
+    #[test]
+    fn ten_refusals_in_a_row_pause_the_stream() {
+        let mut health = Health::default();
+        let mut now = at(0);
+        for _ in 0..9 {
+            assert_eq!(fail(&mut health, true, now), Verdict::GoOn);
+            now = health.open_until.unwrap_or(now);
+        }
+        let verdict = fail(&mut health, true, now);
+        assert_eq!(verdict, Verdict::Pause("receiver refuses delivery: 503".to_owned()));
+    }
+
+    #[test]
+    fn a_day_of_failures_pauses_the_stream() {
+        let mut health = Health::default();
+        assert_eq!(fail(&mut health, false, at(0)), Verdict::GoOn);
+        assert_eq!(fail(&mut health, false, at(86_399)), Verdict::GoOn);
+        let verdict = fail(&mut health, false, at(100_000));
+        assert_eq!(
+            verdict,
+            Verdict::Pause("delivery failing since 1970-01-01T00:00:00Z".to_owned())
+        );
+    }
+
+    #[test]
+    fn retry_after_binds_ordinary_and_control_sets() {
+        let mut health = Health::default();
+        let report = StreamReport::Fails {
+            what: "429".to_owned(),
+            refuses: false,
+            retry_after: Some(RetryAfter::In(Duration::from_secs(30))),
+        };
+        health.record(&report, &BreakerPolicy::default(), at(0), Jitter::NONE);
+        assert_eq!(health.not_before, Some(at(30)));
+        assert_eq!(health.ordinary_from(), Some(at(30)));
+    }
+}

@@ -1,0 +1,185 @@
+//! What became of one delivery attempt.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
+use crate::timestamp::Timestamp;
+
+/// What became of one attempt to push a SET.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The receiver answered.
+    Answered(Answer),
+    /// No answer came.
+    Failed(TransportFailure),
+    /// The attempt was called off because the stream changed under it.
+    Cancelled,
+}
+
+/// What the receiver answered (RFC 8935 §2.2, §2.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The `err` member of the body, if it is an error body.
+    pub err: Option<String>,
+    /// The `description` member, cleaned and cut.
+    pub description: Option<String>,
+    /// When the receiver wants to be asked again.
+    pub retry_after: Option<RetryAfter>,
+}
+
+/// The `Retry-After` header (RFC 9110 §10.2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RetryAfter {
+    /// At a date.
+    At(Timestamp),
+    /// After some time.
+    In(Duration),
+}
+
+/// Why no answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransportFailure {
+    /// The address may not be called.
+    Blocked,
+    /// The name did not resolve.
+    Resolve,
+    /// No connection.
+    Connect,
+    /// The TLS handshake or the certificate failed.
+    Tls,
+    /// The deadline passed.
+    Timeout,
+    /// The exchange broke off or was no HTTP.
+    Exchange,
+}
+
+impl TransportFailure {
+    /// A word for logs and statistics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Blocked => "blocked",
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::Exchange => "exchange",
+        }
+    }
+}
+
+/// Text of a receiver is kept no longer than this, in characters.
+const MOST_TEXT: usize = 1024;
+
+impl Answer {
+    /// An answer with that status and nothing else.
+    #[must_use]
+    pub const fn new(status: u16) -> Self {
+        Self { status, err: None, description: None, retry_after: None }
+    }
+
+    /// Reads an answer: `retry_after` is the header as it came, `body` what was read of the body.
+    /// The body counts as an error body on 400 only (RFC 8935 §2.3); whatever else the receiver
+    /// says is ignored.
+    #[must_use]
+    pub fn read(status: u16, retry_after: Option<&str>, body: &[u8]) -> Self {
+        let body: Option<Value> =
+            if status == 400 { serde_json::from_slice(body).ok() } else { None };
+        let text = |name: &str| Some(clean(body.as_ref()?.get(name)?.as_str()?));
+        Self {
+            status,
+            err: text("err"),
+            description: text("description"),
+            retry_after: retry_after.and_then(RetryAfter::parse),
+        }
+    }
+}
+
+impl RetryAfter {
+    /// Reads both forms of the header: seconds and HTTP date.
+    #[must_use]
+    pub fn parse(header: &str) -> Option<Self> {
+        let header = header.trim();
+        if !header.is_empty() && header.bytes().all(|b| b.is_ascii_digit()) {
+            // More digits than fit mean "very long", and the cap makes that the same.
+            return Some(Self::In(Duration::from_secs(header.parse().unwrap_or(u64::MAX))));
+        }
+        let date = OffsetDateTime::parse(header, &Rfc2822).ok()?;
+        Some(Self::At(Timestamp::from_seconds(date.unix_timestamp())))
+    }
+
+    /// The time meant, at most `cap` from `now`.
+    #[must_use]
+    pub fn until(self, now: Timestamp, cap: Duration) -> Timestamp {
+        match self {
+            Self::At(at) => at.clamp(now, now.after(cap)),
+            Self::In(wait) => now.after(wait.min(cap)),
+        }
+    }
+}
+
+/// Words of a receiver, made safe to keep and show: control characters become spaces, and what is
+/// longer than 1,024 characters is cut.
+#[must_use]
+pub(crate) fn clean(text: &str) -> String {
+    text.chars().take(MOST_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_body_of_a_400_is_read_rfc_8935_2_3() {
+        let answer = Answer::read(400, None, br#"{"err":"invalid_key","description":"no\nkid"}"#);
+        assert_eq!(answer.err.as_deref(), Some("invalid_key"));
+        assert_eq!(answer.description.as_deref(), Some("no kid"));
+    }
+
+    #[test]
+    fn the_body_of_any_other_status_is_ignored() {
+        assert_eq!(Answer::read(503, None, br#"{"err":"invalid_key"}"#), Answer::new(503));
+    }
+
+    #[test]
+    fn a_body_that_is_no_error_body_says_nothing() {
+        for body in [&b""[..], b"<html>", b"[]", b"{\"err\":1}", b"\xff"] {
+            assert_eq!(Answer::read(400, None, body), Answer::new(400));
+        }
+    }
+
+    #[test]
+    fn a_long_description_is_cut() {
+        let body = format!(r#"{{"err":"x","description":"{}"}}"#, "é".repeat(5000));
+        let answer = Answer::read(400, None, body.as_bytes());
+        assert_eq!(answer.description.map(|d| d.chars().count()), Some(1024));
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_rfc_9110_10_2_3() {
+        let now = Timestamp::from_seconds(784_111_777);
+        let hour = Duration::from_secs(3600);
+        for (header, seconds) in [
+            ("120", 120),
+            ("99999999999999999999999", 3600),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", 60),
+            ("Sun, 06 Nov 1994 08:40:37 GMT", 0),
+            ("Fri, 06 Nov 2094 08:50:37 GMT", 3600),
+        ] {
+            let until = RetryAfter::parse(header).map(|r| r.until(now, hour));
+            assert_eq!(until, Some(now.after(Duration::from_secs(seconds))), "{header}");
+        }
+        for header in ["", "-1", "soon", "1.5"] {
+            assert_eq!(RetryAfter::parse(header), None, "{header}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Whose fault an outcome is and what follows: a table that hosts may change.
+
+use std::time::Duration;
+
+use super::backoff::Backoff;
+use super::outcome::{Outcome, TransportFailure};
+
+/// What follows from an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// The SET is delivered.
+    Deliver,
+    /// The SET is at fault and stays so: dead letter at once.
+    DeadLetter,
+    /// The SET is at fault but may be accepted later: try it again with this backoff until it has
+    /// been tried `attempts` times, then dead letter.
+    RetrySet {
+        /// Tries in all.
+        attempts: u32,
+        /// Waits between them.
+        backoff: Backoff,
+    },
+    /// The stream is at fault: its SETs wait until it works again.
+    WaitForStream,
+    /// The stream refuses us: its SETs wait, and when it goes on the stream is paused.
+    StreamRefuses,
+}
+
+/// What a row of the table applies to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Matches {
+    /// Any status of 200 to 299.
+    Success,
+    /// An error body with this code (RFC 8935 §2.4).
+    Err(&'static str),
+    /// An error body with any code.
+    AnyErr,
+    /// This HTTP status.
+    Status(u16),
+    /// HTTP statuses from the first to the last.
+    Statuses(u16, u16),
+    /// No answer, for this cause.
+    Failure(TransportFailure),
+    /// Everything.
+    Anything,
+}
+
+/// A row: what it applies to and what follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Row {
+    /// What it applies to.
+    pub matches: Matches,
+    /// What follows.
+    pub action: Action,
+}
+
+impl Row {
+    /// The row that lets `action` follow where `matches` applies.
+    #[must_use]
+    pub const fn new(matches: Matches, action: Action) -> Self {
+        Self { matches, action }
+    }
+}
+
+/// The table. The first row that applies decides.
+#[derive(Clone, Debug)]
+pub struct OutcomePolicy {
+    rows: Vec<Row>,
+}
+
+/// A receiver that answers so about one SET may do better a little later; not for long.
+const FEW_TRIES: Action = Action::RetrySet {
+    attempts: 3,
+    backoff: Backoff::new(Duration::from_secs(5), Duration::from_secs(60)),
+};
+
+/// Receivers cache our keys for minutes: the tries are spaced so that a cache can run out.
+const KEY_TRIES: Action = Action::RetrySet {
+    attempts: 5,
+    backoff: Backoff::new(Duration::from_secs(60), Duration::from_secs(600)),
+};
+
+impl Default for OutcomePolicy {
+    fn default() -> Self {
+        use Action::{DeadLetter, Deliver, StreamRefuses, WaitForStream};
+        use Matches::{AnyErr, Anything, Err, Failure, Status, Statuses, Success};
+        let rows = [
+            // RFC 8935 §2.2 says 202; many receivers say 200 or 204 and mean it.
+            (Success, Deliver),
+            // RFC 8935 §2.4: about the transmitter as a whole, not about this SET.
+            (Err("authentication_failed"), StreamRefuses),
+            (Err("access_denied"), StreamRefuses),
+            (Err("invalid_key"), KEY_TRIES),
+            // Structural: the same bytes will be refused again.
+            (Err("invalid_request"), DeadLetter),
+            (Err("invalid_issuer"), DeadLetter),
+            (Err("invalid_audience"), DeadLetter),
+            (Err("invalid_state"), DeadLetter),
+            (AnyErr, DeadLetter),
+            (Status(401), StreamRefuses),
+            (Status(403), StreamRefuses),
+            (Status(410), StreamRefuses),
+            (Status(404), WaitForStream),
+            (Status(405), WaitForStream),
+            (Status(408), WaitForStream),
+            (Status(425), WaitForStream),
+            (Status(429), WaitForStream),
+            (Statuses(400, 499), FEW_TRIES),
+            // Redirects are never followed: the receiver has to name the right endpoint.
+            (Statuses(300, 399), WaitForStream),
+            (Statuses(500, 599), WaitForStream),
+            (Failure(TransportFailure::Blocked), StreamRefuses),
+            (Anything, WaitForStream),
+        ];
+        Self { rows: rows.into_iter().map(|(matches, action)| Row { matches, action }).collect() }
+    }
+}
+
+impl OutcomePolicy {
+    /// Puts a row before all others.
+    #[must_use]
+    pub fn with_row(mut self, row: Row) -> Self {
+        self.rows.insert(0, row);
+        self
+    }
+
+    /// The rows, in the order they are asked.
+    #[must_use]
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// What follows from an outcome.
+    #[must_use]
+    pub fn action(&self, outcome: &Outcome) -> Action {
+        self.rows
+            .iter()
+            .find(|row| row.matches.applies_to(outcome))
+            // A table without a last row for everything: the careful reading loses nothing.
+            .map_or(Action::WaitForStream, |row| row.action)
+    }
+}
+
+impl Matches {
+    fn applies_to(&self, outcome: &Outcome) -> bool {
+        match (self, outcome) {
+            (Self::Anything, _) => true,
+            (Self::Failure(kind), Outcome::Failed(failure)) => kind == failure,
+            (Self::Success, Outcome::Answered(a)) => (200..=299).contains(&a.status),
+            (Self::Err(code), Outcome::Answered(a)) => a.err.as_deref() == Some(*code),
+            (Self::AnyErr, Outcome::Answered(a)) => a.err.is_some(),
+            (Self::Status(status), Outcome::Answered(a)) => a.status == *status,
+            (Self::Statuses(first, last), Outcome::Answered(a)) => {
+                (*first..=*last).contains(&a.status)
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::outcome::Answer;
+    use super::*;
+
+    fn err(code: &str) -> Outcome {
+        Outcome::Answered(Answer { err: Some(code.to_owned()), ..Answer::new(400) })
+    }
+
+    fn status(status: u16) -> Outcome {
+        Outcome::Answered(Answer::new(status))
+    }
+
+    #[test]
+    fn every_row_of_the_promise_p7_holds() {
+        let policy = OutcomePolicy::default();
+        for (outcome, action) in [
+            (status(202), Action::Deliver),
+            (status(200), Action::Deliver),
+            (status(204), Action::Deliver),
+            (err("invalid_request"), Action::DeadLetter),
+            (err("invalid_issuer"), Action::DeadLetter),
+            (err("invalid_audience"), Action::DeadLetter),
+            (err("invalid_state"), Action::DeadLetter),
+            (err("something_new"), Action::DeadLetter),
+            (err("invalid_key"), KEY_TRIES),
+            (err("authentication_failed"), Action::StreamRefuses),
+            (err("access_denied"), Action::StreamRefuses),
+            (status(400), FEW_TRIES),
+            (status(413), FEW_TRIES),
+            (status(415), FEW_TRIES),
+            (status(422), FEW_TRIES),
+            (status(401), Action::StreamRefuses),
+            (status(403), Action::StreamRefuses),
+            (status(410), Action::StreamRefuses),
+            (status(404), Action::WaitForStream),
+            (status(405), Action::WaitForStream),
+            (status(408), Action::WaitForStream),
+            (status(425), Action::WaitForStream),
+            (status(429), Action::WaitForStream),
+            (status(302), Action::WaitForStream),
+            (status(500), Action::WaitForStream),
+            (status(503), Action::WaitForStream),
+            (Outcome::Failed(TransportFailure::Connect), Action::WaitForStream),
+            (Outcome::Failed(TransportFailure::Tls), Action::WaitForStream),
+            (Outcome::Failed(TransportFailure::Timeout), Action::WaitForStream),
+            (Outcome::Failed(TransportFailure::Resolve), Action::WaitForStream),
+            (Outcome::Failed(TransportFailure::Exchange), Action::WaitForStream),
+            (Outcome::Failed(TransportFailure::Blocked), Action::StreamRefuses),
+        ] {
+            assert_eq!(policy.action(&outcome), action, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_of_the_host_goes_before_ours() {
+        let policy =
+            OutcomePolicy::default().with_row(Row::new(Matches::Status(410), Action::DeadLetter));
+        assert_eq!(policy.action(&status(410)), Action::DeadLetter);
+        assert_eq!(policy.action(&status(401)), Action::StreamRefuses);
+    }
+}

@@ -1,0 +1,324 @@
+//! The store port: what a transmitter needs of its memory.
+//!
+//! A [`StreamStore`] has three faces, so that each part of the library holds only what it needs:
+//!
+//! * [`ReceiverStore`]: what a receiver's request can cause. Every call names an [`Owner`]; nothing
+//!   of another owner can be reached.
+//! * [`WorkerStore`]: what the delivery of SETs needs: claim, keep, settle, sweep.
+//! * [`OperatorStore`]: what the operator may see and do, across owners.
+//!
+//! Emission goes through the narrow [`Outbox`].
+//!
+//! # Contract of all faces
+//! 1. Time is an argument; a store reads no clock. It may go backwards.
+//! 2. Every call is atomic: it happens wholly or not at all, also when its future is dropped.
+//! 3. Calls are linearisable per stream: what one call committed, the next one sees.
+//! 4. Every row carries the issuer. Nothing of another issuer can be reached.
+//! 5. A stream of another owner or issuer is answered exactly like one that does not exist:
+//!    [`StoreError::NotFound`].
+//! 6. [`StoreError::Unavailable`] means that the call may be repeated; an unclear commit is safe to
+//!    repeat for every call but [`ReceiverStore::create_stream`] and [`Outbox::append`], which has
+//!    idempotency keys for that.
+//! 7. The order of entries is the order in which their [`Outbox::append`] committed.
+//! 8. Secrets are stored and returned, never printed: no `Debug` form shows them.
+
+mod calls;
+mod emission;
+pub mod memory;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::id::{Issuer, Owner, StreamId};
+use crate::stream::StreamRecord;
+use crate::timestamp::Timestamp;
+
+pub use calls::{
+    Acknowledgement, Activity, ClaimRequest, Claimed, DeadLetter, Deleted, HandOut, HandOutRequest,
+    HealthChange, KeepToken, Kept, NewControl, NewVerification, Queue, Route, SettleBatch,
+    SettleReport, Settled, Settlement, StreamOverview, StreamUpdate, SubjectChange, SweepRequest,
+    Swept, Totals, VerificationQueued,
+};
+pub use emission::{Append, Appended, Candidate, CandidateQuery, NewEntry, Outbox, Repeated};
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// There is no such stream for this owner and issuer.
+    #[error("no such stream")]
+    NotFound,
+    /// The record changed since it was read: read it again and decide anew.
+    #[error("the stream changed meanwhile")]
+    Conflict,
+    /// The owner has as many streams as it may have.
+    #[error("the receiver has as many streams as it may have")]
+    StreamLimit,
+    /// The owner is suspended.
+    #[error("the receiver is suspended")]
+    Suspended,
+    /// The identifier is taken; draw another.
+    #[error("the identifier is taken")]
+    IdTaken,
+    /// The store is out of reach or overloaded; the same call may work later.
+    #[error("the store is not available")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What was stored cannot be read.
+    #[error("stored data cannot be read")]
+    Corrupt(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The receiver face: what a receiver's request can cause.
+///
+/// # Contract
+/// 1. `create_stream` stores the record unless the owner already has `most` streams
+///    ([`StoreError::StreamLimit`], checked atomically), is suspended, or the identifier is taken.
+/// 2. `read_stream` and `list_streams` return records as last committed; the list is in the order
+///    of creation.
+/// 3. `update_stream` commits `update.record` if the stored version is `update.expected_version`
+///    ([`StoreError::Conflict`] otherwise), together with what `update.queue` and
+///    `update.announce` say, in one transaction. The new record's version is one higher.
+/// 4. `update_stream` with [`Queue::Discard`] removes all unsettled entries but a newly announced
+///    control entry and counts them as discarded by disabling. A discarded entry is gone: its
+///    claims, tokens and retries too.
+/// 5. `delete_stream` removes the stream and everything of it: entries, dead letters, subjects,
+///    health. Unsettled entries are counted as discarded by deletion.
+/// 6. `change_subject` records an addition or a removal; see [`SubjectChange`]. Both are idempotent.
+/// 7. `queue_verification` queues a verification entry unless the last one the receiver asked for
+///    is younger than `min_interval` (checked and noted atomically). A newer verification replaces
+///    an older unsettled one, which is counted as discarded by replacement.
+/// 8. `acknowledge` releases each named entry that was ever emitted to this stream and is not yet
+///    settled; it ends as delivered. Those with errors end as dead letters. Named both ways: dead
+///    letter. Unknown, settled and foreign identifiers are ignored. It works in every status, and
+///    is idempotent.
+/// 9. `hand_out` returns unsettled entries of a poll stream that may leave ([`may_leave`]), control
+///    entries first, then oldest first, at most `most`. It claims nothing: the same entries are
+///    returned again until they are acknowledged. A push stream is [`StoreError::NotFound`].
+/// 10. `keep_polled` is [`WorkerStore::keep_tokens`] for handed-out entries: the first token wins
+///     and is returned; entries that are gone or whose fence is old are returned as [`Kept::Gone`].
+/// 11. `touch` notes that the receiver was active, for `inactivity_timeout`.
+///
+/// [`may_leave`]: crate::outbox::may_leave
+#[async_trait]
+pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
+    /// Stores a new stream.
+    async fn create_stream(&self, record: StreamRecord, most: u32) -> Result<(), StoreError>;
+
+    /// Reads one stream.
+    async fn read_stream(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+    ) -> Result<StreamRecord, StoreError>;
+
+    /// Reads all streams of an owner.
+    async fn list_streams(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+    ) -> Result<Vec<StreamRecord>, StoreError>;
+
+    /// Changes a stream by compare-and-set.
+    async fn update_stream(&self, update: StreamUpdate) -> Result<StreamRecord, StoreError>;
+
+    /// Deletes a stream.
+    async fn delete_stream(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+    ) -> Result<Deleted, StoreError>;
+
+    /// Adds or removes a subject.
+    async fn change_subject(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+        change: SubjectChange,
+    ) -> Result<(), StoreError>;
+
+    /// Queues the verification SET that a receiver asked for.
+    async fn queue_verification(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+        verification: NewVerification,
+    ) -> Result<VerificationQueued, StoreError>;
+
+    /// Settles what a receiver acknowledged or reported.
+    async fn acknowledge(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+        acknowledgement: Acknowledgement,
+    ) -> Result<(), StoreError>;
+
+    /// Returns entries for a poll.
+    async fn hand_out(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+        request: HandOutRequest,
+    ) -> Result<HandOut, StoreError>;
+
+    /// Keeps the tokens of handed-out entries.
+    async fn keep_polled(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+        tokens: Vec<KeepToken>,
+    ) -> Result<Vec<Kept>, StoreError>;
+
+    /// Notes that the receiver was active.
+    async fn touch(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        activity: Activity,
+    ) -> Result<(), StoreError>;
+}
+
+/// The worker face: what delivering SETs needs. All calls take batches.
+///
+/// # Contract
+/// 1. `claim` marks entries of push streams with an owner, an expiry and a fence higher than any
+///    before, and returns them. No entry is held by two claims whose leases both last at `now`.
+/// 2. Per stream and order key, `claim` returns only the oldest unsettled entry, and nothing while
+///    one of that key is held. Control entries are returned before all others of their stream, in
+///    the order written, one at a time.
+/// 3. `claim` returns only entries that may leave ([`may_leave`]) and whose time has come: the
+///    entry's own retry time, the stream's breaker for ordinary entries (while it is half open one
+///    entry is returned, the probe), the stream's `not_before` for all.
+/// 4. The cost of `claim` does not depend on entries that wait behind a head, for a retry, or on
+///    stopped streams.
+/// 5. `keep_tokens` is compare-and-set per entry: the first token wins and is returned, together
+///    with the route as it is now. A stored token is replaced only when its key is named in
+///    `KeepToken::replaces`. An entry that is gone, or whose fence is not the given one, or that may
+///    no longer leave, is [`Kept::Gone`].
+/// 6. `settle` ends claims: delivered, retry, dead letter or released as it was. An old fence, a
+///    settled entry or a stream that is gone changes nothing and is [`Settled::Gone`]. Health
+///    changes are applied with [`Health::record`] and written at most once per stream and batch.
+/// 7. An expired lease makes its entry claimable again, unchanged.
+/// 8. `sweep` removes, in bounded batches, what retention no longer asks for.
+/// 9. `idle_streams` returns enabled streams whose receiver has not been active since a time.
+/// 10. `next_due` returns the next time at which `claim` could return something it does not return
+///     now, or `sweep` has something to do; `None` when only a change from outside could cause it.
+///
+/// [`may_leave`]: crate::outbox::may_leave
+/// [`Health::record`]: crate::outbox::Health::record
+#[async_trait]
+pub trait WorkerStore: fmt::Debug + Send + Sync + 'static {
+    /// Claims entries for pushing.
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError>;
+
+    /// Keeps signed tokens; returns the winners and the present routes, in the order given.
+    async fn keep_tokens(
+        &self,
+        issuer: &Issuer,
+        tokens: Vec<KeepToken>,
+    ) -> Result<Vec<Kept>, StoreError>;
+
+    /// Ends claims.
+    async fn settle(&self, issuer: &Issuer, batch: SettleBatch)
+    -> Result<SettleReport, StoreError>;
+
+    /// Removes what retention no longer asks for.
+    async fn sweep(&self, request: SweepRequest) -> Result<Swept, StoreError>;
+
+    /// Enabled streams whose receiver has not been active since `since`, at most `most`.
+    async fn idle_streams(
+        &self,
+        issuer: &Issuer,
+        since: Timestamp,
+        most: usize,
+    ) -> Result<Vec<StreamRecord>, StoreError>;
+
+    /// When there is next something to do.
+    async fn next_due(
+        &self,
+        issuer: &Issuer,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError>;
+}
+
+/// The operator face: across owners, never reachable by a receiver.
+///
+/// # Contract
+/// 1. `find_stream` reads a stream of any owner.
+/// 2. `list_overviews` pages through all streams in a stable order: those after `after`.
+/// 3. `suspend` marks an owner: no new stream for it, until `resume`. Both are idempotent.
+/// 4. `dead_letters` lists those of one stream, oldest first.
+/// 5. `totals` are exact: accepted = delivered + dead + discarded + waiting, where dead letters
+///    that retention removed still count as dead and what a deleted stream had still counts.
+#[async_trait]
+pub trait OperatorStore: fmt::Debug + Send + Sync + 'static {
+    /// Reads one stream of any owner.
+    async fn find_stream(
+        &self,
+        issuer: &Issuer,
+        stream: &StreamId,
+    ) -> Result<StreamRecord, StoreError>;
+
+    /// A page of all streams.
+    async fn list_overviews(
+        &self,
+        issuer: &Issuer,
+        after: Option<&StreamId>,
+        most: usize,
+    ) -> Result<Vec<StreamOverview>, StoreError>;
+
+    /// Marks an owner as suspended.
+    async fn suspend(&self, issuer: &Issuer, owner: &Owner) -> Result<(), StoreError>;
+
+    /// Lifts a suspension.
+    async fn resume(&self, issuer: &Issuer, owner: &Owner) -> Result<(), StoreError>;
+
+    /// The dead letters of a stream.
+    async fn dead_letters(
+        &self,
+        issuer: &Issuer,
+        stream: &StreamId,
+        most: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError>;
+
+    /// What became of all entries.
+    async fn totals(&self, issuer: &Issuer) -> Result<Totals, StoreError>;
+}
+
+/// A store: all faces, and the outbox.
+///
+/// # Contract
+/// 1. `outbox` gives an [`Outbox`] that commits each append on its own.
+/// 2. `wait_for_change` returns when another process may have emitted to a stream or changed it,
+///    or [`Change::CannotTell`] at once when the store cannot know. It holds no lock and no
+///    connection while waiting. Dropping it leaves nothing behind.
+#[async_trait]
+pub trait StreamStore: ReceiverStore + WorkerStore + OperatorStore {
+    /// The way in for events.
+    fn outbox(&self) -> Box<dyn Outbox + '_>;
+
+    /// Waits until another process may have changed something.
+    async fn wait_for_change(&self) -> Change {
+        Change::CannotTell
+    }
+}
+
+/// What a store knows of changes by other processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// Something may have changed.
+    Happened,
+    /// There are no other processes: the store lives in this one.
+    NeverHappens,
+    /// The store cannot tell; look again after an interval.
+    CannotTell,
+}
