@@ -24,5 +24,10 @@ pub mod auth;
 pub mod clock;
 pub mod deliver;
 pub mod entropy;
+pub mod hooks;
 pub mod keys;
 pub mod store;
+
+// Floor 4: service.
+pub mod error;
+pub mod transmitter;

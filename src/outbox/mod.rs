@@ -15,5 +15,6 @@ pub use backoff::{Backoff, Jitter};
 pub use decide::{Attempt, Decision, Fate, StreamReport, decide};
 pub use entry::{DeadLetterReason, Fence, KeptToken, Lane, PollError, may_leave};
 pub use health::{Breaker, BreakerPolicy, Health, StreamError, Verdict};
+pub(crate) use outcome::clean;
 pub use outcome::{Answer, Outcome, RetryAfter, TransportFailure};
 pub use policy::{Action, Matches, OutcomePolicy, Row};

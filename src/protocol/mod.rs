@@ -1,1 +1,29 @@
-//! Requests of the management API, from bytes to commands (SSF 1.0 §8).
+//! The requests of the management API and of polling, from bytes into typed commands, and what
+//! they can be refused with (SSF 1.0 §8, RFC 8936).
+//!
+//! Everything here is a function of its arguments. A command that exists satisfies every rule that
+//! can be judged without looking at a stream.
+
+mod bearer;
+mod json;
+mod operation;
+mod paths;
+mod poll;
+mod refusal;
+mod status;
+mod stream;
+mod subject;
+mod verification;
+
+pub use bearer::{Credentials, bearer_token};
+pub use operation::{Access, Operation};
+pub use paths::{Endpoint, Paths, well_known};
+pub use poll::{More, PollReply, PollRequest, Wait};
+pub use refusal::{Answer, InvalidRequest, Problem, Refusal};
+pub use status::{StatusRequest, StatusView, change_status};
+pub use stream::{
+    Change, CreateStream, DeliveryMethod, DeliveryPatch, DeliveryView, PatchStream, ReplaceStream,
+    RequestedDelivery, StreamContext, StreamView, Supplied, requested_stream_id,
+};
+pub use subject::SubjectRequest;
+pub use verification::VerificationRequest;

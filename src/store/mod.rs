@@ -99,6 +99,9 @@ pub enum StoreError {
 /// 10. `keep_polled` is [`WorkerStore::keep_tokens`] for handed-out entries: the first token wins
 ///     and is returned; entries that are gone or whose fence is old are returned as [`Kept::Gone`].
 /// 11. `touch` notes that the receiver was active, for `inactivity_timeout`.
+/// 12. `wait_for_change` returns when another process may have emitted to a stream or changed it,
+///     or at once when the store knows that none can or cannot tell. It holds no lock and no
+///     connection while waiting, and dropping it leaves nothing behind.
 ///
 /// [`may_leave`]: crate::outbox::may_leave
 #[async_trait]
@@ -184,6 +187,11 @@ pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
         owner: &Owner,
         activity: Activity,
     ) -> Result<(), StoreError>;
+
+    /// Waits until another process may have emitted or changed something.
+    async fn wait_for_change(&self) -> Change {
+        Change::CannotTell
+    }
 }
 
 /// The worker face: what delivering SETs needs. All calls take batches.
@@ -297,18 +305,10 @@ pub trait OperatorStore: fmt::Debug + Send + Sync + 'static {
 ///
 /// # Contract
 /// 1. `outbox` gives an [`Outbox`] that commits each append on its own.
-/// 2. `wait_for_change` returns when another process may have emitted to a stream or changed it,
-///    or [`Change::CannotTell`] at once when the store cannot know. It holds no lock and no
-///    connection while waiting. Dropping it leaves nothing behind.
 #[async_trait]
 pub trait StreamStore: ReceiverStore + WorkerStore + OperatorStore {
     /// The way in for events.
     fn outbox(&self) -> Box<dyn Outbox + '_>;
-
-    /// Waits until another process may have changed something.
-    async fn wait_for_change(&self) -> Change {
-        Change::CannotTell
-    }
 }
 
 /// What a store knows of changes by other processes.

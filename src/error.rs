@@ -1,0 +1,84 @@
+//! What can go wrong in the service.
+
+use std::time::Duration;
+
+use crate::keys::KeyError;
+use crate::protocol::{InvalidRequest, Refusal};
+use crate::set::SetError;
+use crate::store::StoreError;
+
+/// Why an operation of the transmitter failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The clock the transmitter was built with cannot sleep, so nothing can wait on it.
+    #[error("the clock cannot sleep")]
+    ClockCannotSleep,
+    /// The event cannot become a SET.
+    #[error("the event cannot be emitted")]
+    Event(#[source] SetError),
+    /// The keys failed.
+    #[error("signing failed")]
+    Keys(#[source] KeyError),
+    /// The request is refused.
+    #[error("the request was refused: {}", .0.answer().description)]
+    Refused(Refusal),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[source] StoreError),
+}
+
+/// How long a receiver should wait when something of ours is out of reach.
+const UNAVAILABLE: Duration = Duration::from_secs(5);
+
+impl Error {
+    /// What a receiver is told. This match has no arm for "everything else": a new error does not
+    /// compile until it is decided what receivers see of it.
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
+        match self {
+            Self::Refused(refusal) => refusal.clone(),
+            Self::Store(StoreError::NotFound) => Refusal::UnknownStream,
+            Self::Store(StoreError::StreamLimit) => Refusal::StreamLimit,
+            Self::Store(StoreError::Suspended) => Refusal::Suspended,
+            Self::Store(StoreError::Conflict | StoreError::Unavailable(_))
+            | Self::Keys(KeyError::NoCurrentKey | KeyError::Deadline | KeyError::Unavailable(_)) => {
+                Refusal::Unavailable(UNAVAILABLE)
+            }
+            Self::Store(StoreError::Corrupt(_) | StoreError::IdTaken)
+            | Self::Keys(KeyError::UnknownKey(_))
+            | Self::Event(_)
+            | Self::ClockCannotSleep => Refusal::Internal,
+        }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<InvalidRequest> for Error {
+    fn from(invalid: InvalidRequest) -> Self {
+        Self::Refused(Refusal::Invalid(invalid))
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<KeyError> for Error {
+    fn from(error: KeyError) -> Self {
+        Self::Keys(error)
+    }
+}
+
+impl From<SetError> for Error {
+    fn from(error: SetError) -> Self {
+        Self::Event(error)
+    }
+}

@@ -1,0 +1,389 @@
+//! Stream requests, from bytes into commands.
+
+use serde_json::Value;
+use url::form_urlencoded;
+
+use crate::egress::EgressPolicy;
+use crate::id::{EventType, StreamId};
+use crate::protocol::json::{self, Members};
+use crate::protocol::refusal::{InvalidRequest, Problem, Refusal};
+use crate::stream::{AuthorizationHeader, EndpointUrl, POLL_METHOD, PUSH_METHOD, PushDelivery};
+
+/// A request to create a stream (SSF 1.0 §8.1.1.1).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CreateStream {
+    /// How its SETs are to travel.
+    pub delivery: RequestedDelivery,
+    /// Which event types the receiver wants; absent means all it may have.
+    pub events_requested: Option<Vec<EventType>>,
+    /// The receiver's description.
+    pub description: Option<String>,
+}
+
+/// The delivery a receiver asks for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum RequestedDelivery {
+    /// Push to its endpoint.
+    Push(PushDelivery),
+    /// Poll. The transmitter names the endpoint.
+    Poll,
+}
+
+/// A request to change some members of a stream (SSF 1.0 §8.1.1.3).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PatchStream {
+    /// The stream.
+    pub stream_id: StreamId,
+    /// What changes inside `delivery`.
+    pub delivery: Option<DeliveryPatch>,
+    /// What happens to `events_requested`.
+    pub events_requested: Change<Vec<EventType>>,
+    /// What happens to `description`.
+    pub description: Change<String>,
+    /// Members that must match what the transmitter supplied.
+    pub supplied: Supplied,
+}
+
+/// A request to replace the configuration of a stream (SSF 1.0 §8.1.1.4): what the receiver leaves
+/// out is removed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ReplaceStream {
+    /// The stream.
+    pub stream_id: StreamId,
+    /// Its whole new delivery.
+    pub delivery: Option<DeliveryPatch>,
+    /// Its new event types.
+    pub events_requested: Option<Vec<EventType>>,
+    /// Its new description.
+    pub description: Option<String>,
+    /// Members that must match what the transmitter supplied.
+    pub supplied: Supplied,
+}
+
+/// The members of `delivery` in a change, before they are merged with what is stored.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DeliveryPatch {
+    /// The method URI.
+    pub method: Option<DeliveryMethod>,
+    /// The endpoint, as it came: its rules depend on the method.
+    pub endpoint_url: Option<String>,
+    /// What happens to the secret.
+    pub authorization: Change<AuthorizationHeader>,
+}
+
+/// A delivery method this transmitter supports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeliveryMethod {
+    /// RFC 8935.
+    Push,
+    /// RFC 8936.
+    Poll,
+}
+
+/// What happens to a member that may be kept, removed or set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change<T> {
+    /// It was absent: it stays.
+    Keep,
+    /// It was `null`: it goes.
+    Remove,
+    /// It is set.
+    Set(T),
+}
+
+/// Members that a receiver may repeat but not change.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Supplied(pub(super) Vec<(&'static str, Value)>);
+
+const SUPPLIED: [&str; 6] = [
+    "iss",
+    "aud",
+    "events_supported",
+    "events_delivered",
+    "min_verification_interval",
+    "inactivity_timeout",
+];
+
+/// The most event types a receiver may ask for.
+const MOST_TYPES: usize = 256;
+/// Where descriptions are cut, in characters (SSF 1.0 §8.1.1 allows to truncate).
+const MOST_DESCRIPTION: usize = 1024;
+
+impl CreateStream {
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`] naming the member at fault.
+    pub fn parse(body: &[u8], egress: &EgressPolicy) -> Result<Self, InvalidRequest> {
+        let map = json::object(body)?;
+        let members = Members::of(&map);
+        let delivery = match members.members("delivery")? {
+            // SSF 1.0 §8.1.1.1: without `delivery`, poll is meant.
+            None => RequestedDelivery::Poll,
+            Some(delivery) => requested(&DeliveryPatch::read(&delivery)?, egress)?,
+        };
+        Ok(Self {
+            delivery,
+            events_requested: event_types(&members)?,
+            description: members.string("description")?.map(cut),
+        })
+    }
+}
+
+/// The delivery that stands on its own: what it leaves out is absent.
+pub(super) fn requested(
+    delivery: &DeliveryPatch,
+    egress: &EgressPolicy,
+) -> Result<RequestedDelivery, InvalidRequest> {
+    let missing = |member: &str| InvalidRequest::new(member, Problem::Missing);
+    match delivery.method.ok_or_else(|| missing("delivery.method"))? {
+        // SSF 1.0 §6.1.2: the transmitter supplies the endpoint, whatever the receiver wrote.
+        DeliveryMethod::Poll => Ok(RequestedDelivery::Poll),
+        DeliveryMethod::Push => {
+            let text = delivery.endpoint_url.as_deref();
+            let text = text.ok_or_else(|| missing("delivery.endpoint_url"))?;
+            let endpoint = push_endpoint(text, egress)?;
+            let authorization = match &delivery.authorization {
+                Change::Set(header) => Some(header.clone()),
+                Change::Keep | Change::Remove => None,
+            };
+            Ok(RequestedDelivery::Push(PushDelivery::new(endpoint, authorization)))
+        }
+    }
+}
+
+/// An endpoint that may be pushed to, as far as its text shows. Names are not resolved here: an
+/// answer that depended on it would map the inner network.
+pub(super) fn push_endpoint(
+    text: &str,
+    egress: &EgressPolicy,
+) -> Result<EndpointUrl, InvalidRequest> {
+    let fault = |problem| InvalidRequest::new("delivery.endpoint_url", problem);
+    let endpoint = EndpointUrl::parse(text).map_err(|e| fault(Problem::Endpoint(e)))?;
+    egress.check_url(&endpoint).map_err(|e| fault(Problem::Egress(e)))?;
+    Ok(endpoint)
+}
+
+impl DeliveryPatch {
+    fn read(delivery: &Members<'_>) -> Result<Self, InvalidRequest> {
+        let method = match delivery.string("method")? {
+            None => None,
+            Some(PUSH_METHOD) => Some(DeliveryMethod::Push),
+            Some(POLL_METHOD) => Some(DeliveryMethod::Poll),
+            Some(_) => return Err(delivery.fault("method", Problem::Method)),
+        };
+        let endpoint_url = delivery.string("endpoint_url")?.map(str::to_owned);
+        let authorization = match delivery.get("authorization_header") {
+            None => Change::Keep,
+            Some(Value::Null) => Change::Remove,
+            Some(_) => {
+                let text = delivery.string("authorization_header")?.unwrap_or_default();
+                let problem = |e| delivery.fault("authorization_header", Problem::Authorization(e));
+                Change::Set(AuthorizationHeader::parse(text).map_err(problem)?)
+            }
+        };
+        Ok(Self { method, endpoint_url, authorization })
+    }
+}
+
+impl PatchStream {
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] naming the member at fault, or [`Refusal::UnknownStream`].
+    pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
+        let map = json::object(body)?;
+        let members = Members::of(&map);
+        let delivery = members.members("delivery")?;
+        let events_requested = match members.get("events_requested") {
+            Some(Value::Null) => Change::Remove,
+            _ => event_types(&members)?.map_or(Change::Keep, Change::Set),
+        };
+        let description = match members.get("description") {
+            Some(Value::Null) => Change::Remove,
+            _ => members.string("description")?.map_or(Change::Keep, |d| Change::Set(cut(d))),
+        };
+        Ok(Self {
+            delivery: delivery.as_ref().map(DeliveryPatch::read).transpose()?,
+            events_requested,
+            description,
+            supplied: Supplied::read(&members),
+            stream_id: required_stream_id(&members)?,
+        })
+    }
+}
+
+impl ReplaceStream {
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] naming the member at fault, or [`Refusal::UnknownStream`].
+    pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
+        let map = json::object(body)?;
+        let members = Members::of(&map);
+        let delivery = members.members("delivery")?;
+        Ok(Self {
+            delivery: delivery.as_ref().map(DeliveryPatch::read).transpose()?,
+            events_requested: event_types(&members)?,
+            description: members.string("description")?.map(cut),
+            supplied: Supplied::read(&members),
+            stream_id: required_stream_id(&members)?,
+        })
+    }
+}
+
+impl Supplied {
+    fn read(members: &Members<'_>) -> Self {
+        let present = |name| members.get(name).map(|value| (name, value.clone()));
+        Self(SUPPLIED.into_iter().filter_map(present).collect())
+    }
+}
+
+/// The `stream_id` of a body. It is judged last: a wrong member comes before an unknown stream.
+pub(in crate::protocol) fn required_stream_id(members: &Members<'_>) -> Result<StreamId, Refusal> {
+    let text = members.required_string("stream_id")?;
+    // An identifier that no stream can have is that of an unknown stream.
+    StreamId::parse(text).map_err(|_| Refusal::UnknownStream)
+}
+
+/// The `stream_id` of a query: absent, or what it names. Empty or given twice is a fault, never
+/// the list of all streams.
+///
+/// # Errors
+/// [`Refusal::Invalid`], or [`Refusal::UnknownStream`] for what no stream can be called.
+pub fn requested_stream_id(query: Option<&str>) -> Result<Option<StreamId>, Refusal> {
+    let query = query.unwrap_or_default().as_bytes();
+    let mut ids = form_urlencoded::parse(query).filter(|(name, _)| name == "stream_id");
+    let Some((_, id)) = ids.next() else { return Ok(None) };
+    if ids.next().is_some() {
+        return Err(InvalidRequest::new("stream_id", Problem::Duplicate).into());
+    }
+    if id.is_empty() {
+        return Err(InvalidRequest::new("stream_id", Problem::Missing).into());
+    }
+    StreamId::parse(&id).map(Some).map_err(|_| Refusal::UnknownStream)
+}
+
+fn event_types(members: &Members<'_>) -> Result<Option<Vec<EventType>>, InvalidRequest> {
+    let Some(texts) = members.strings("events_requested", MOST_TYPES)? else { return Ok(None) };
+    let parse = |(text, path): (&str, String)| {
+        EventType::parse(text).map_err(|e| InvalidRequest::new(path, Problem::Id(e)))
+    };
+    texts.into_iter().map(parse).collect::<Result<_, _>>().map(Some)
+}
+
+fn cut(description: &str) -> String {
+    description.chars().take(MOST_DESCRIPTION).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn create(body: &Value) -> Result<CreateStream, InvalidRequest> {
+        CreateStream::parse(body.to_string().as_bytes(), &EgressPolicy::public())
+    }
+
+    fn member<T>(result: Result<T, Refusal>) -> String {
+        match result {
+            Err(Refusal::Invalid(invalid)) => invalid.member,
+            Err(other) => format!("{other:?}"),
+            Ok(_) => "accepted".to_owned(),
+        }
+    }
+
+    #[test]
+    fn without_delivery_poll_is_meant_ssf_1_0_8_1_1_1() {
+        assert!(matches!(create(&json!({})).unwrap().delivery, RequestedDelivery::Poll));
+    }
+
+    #[test]
+    fn a_poll_endpoint_of_the_receiver_is_ignored_ssf_1_0_6_1_2() {
+        let body =
+            json!({"delivery": {"method": POLL_METHOD, "endpoint_url": "https://x.example"}});
+        assert!(matches!(create(&body).unwrap().delivery, RequestedDelivery::Poll));
+    }
+
+    #[test]
+    fn a_wrong_member_of_a_creation_is_named() {
+        let push = |more: Value| {
+            let mut delivery = json!({"method": PUSH_METHOD, "endpoint_url": "https://rp.example"});
+            for (name, value) in more.as_object().unwrap() {
+                delivery[name] = value.clone();
+            }
+            json!({"delivery": delivery})
+        };
+        for (body, at) in [
+            (json!({"delivery": {}}), "delivery.method"),
+            (json!({"delivery": null}), "delivery"),
+            (json!({"delivery": "urn:ietf:rfc:8935"}), "delivery"),
+            (push(json!({"method": "urn:ietf:rfc:9999"})), "delivery.method"),
+            (json!({"delivery": {"method": PUSH_METHOD}}), "delivery.endpoint_url"),
+            (push(json!({"endpoint_url": "http://rp.example"})), "delivery.endpoint_url"),
+            (push(json!({"endpoint_url": "https://127.0.0.1"})), "delivery.endpoint_url"),
+            (push(json!({"endpoint_url": 1})), "delivery.endpoint_url"),
+            (push(json!({"authorization_header": "a\r\nb"})), "delivery.authorization_header"),
+            (push(json!({"authorization_header": 1})), "delivery.authorization_header"),
+            (json!({"events_requested": "x"}), "events_requested"),
+            (json!({"events_requested": ["urn:x:y", 1]}), "events_requested[1]"),
+            (json!({"events_requested": ["no uri"]}), "events_requested[0]"),
+            (json!({"events_requested": vec!["urn:x:y"; 257]}), "events_requested"),
+            (json!({"description": 1}), "description"),
+        ] {
+            assert_eq!(member(create(&body).map_err(Refusal::from)), at, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_long_description_is_cut_at_a_character_ssf_1_0_8_1_1() {
+        let body = json!({"description": "é".repeat(1025)});
+        assert_eq!(create(&body).unwrap().description, Some("é".repeat(1024)));
+    }
+
+    #[test]
+    fn a_patch_tells_absent_from_null() {
+        let patch = |body: Value| PatchStream::parse(body.to_string().as_bytes()).unwrap();
+        let kept = patch(json!({"stream_id": "s"}));
+        assert_eq!((kept.description, kept.events_requested), (Change::Keep, Change::Keep));
+        let gone = patch(json!({"stream_id": "s", "description": null, "events_requested": null}));
+        assert_eq!((gone.description, gone.events_requested), (Change::Remove, Change::Remove));
+    }
+
+    #[test]
+    fn a_change_without_stream_id_is_invalid_ssf_1_0_8_1_1_3() {
+        assert_eq!(member(PatchStream::parse(b"{}")), "stream_id");
+        assert_eq!(member(ReplaceStream::parse(b"{\"stream_id\":\"\"}")), "stream_id");
+        assert_eq!(member(PatchStream::parse(b"{\"stream_id\":\"a/b\"}")), "UnknownStream");
+    }
+
+    #[test]
+    fn an_empty_stream_id_in_a_query_is_a_fault_never_the_list() {
+        assert_eq!(requested_stream_id(None), Ok(None));
+        assert_eq!(requested_stream_id(Some("x=1")), Ok(None));
+        assert_eq!(requested_stream_id(Some("stream_id=s-1")), Ok(StreamId::parse("s-1").ok()));
+        assert_eq!(member(requested_stream_id(Some("stream_id="))), "stream_id");
+        assert_eq!(member(requested_stream_id(Some("stream_id"))), "stream_id");
+        assert_eq!(member(requested_stream_id(Some("stream_id=a&stream_id=b"))), "stream_id");
+        assert_eq!(member(requested_stream_id(Some("stream_id=%2F"))), "UnknownStream");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(body: Vec<u8>, query: String) {
+            let _ = CreateStream::parse(&body, &EgressPolicy::public());
+            let _ = PatchStream::parse(&body);
+            let _ = ReplaceStream::parse(&body);
+            let _ = requested_stream_id(Some(&query));
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Putting a transmitter together.
+
+use std::sync::Arc;
+
+use super::config::{Config, ConfigError};
+use super::sign::Signer;
+use super::upkeep::Schedule;
+use super::wakes::Wakes;
+use super::{Core, Transmitter, mint};
+use crate::clock::{Clock, SystemClock};
+use crate::deliver::Deliverer;
+use crate::entropy::{Entropy, SystemEntropy};
+use crate::event::types;
+use crate::hooks::SupportedEvents;
+use crate::id::Issuer;
+use crate::keys::KeyProvider;
+use crate::protocol::{Access, Paths};
+use crate::store::StreamStore;
+
+/// A transmitter in the making.
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct TransmitterBuilder {
+    issuer: Issuer,
+    store: Arc<dyn StreamStore>,
+    keys: Arc<dyn KeyProvider>,
+    deliverer: Option<Arc<dyn Deliverer>>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    events: Arc<dyn SupportedEvents>,
+    access: Access,
+    config: Config,
+}
+
+impl TransmitterBuilder {
+    pub(super) fn new(
+        issuer: Issuer,
+        store: Arc<dyn StreamStore>,
+        keys: Arc<dyn KeyProvider>,
+    ) -> Self {
+        Self {
+            issuer,
+            store,
+            keys,
+            deliverer: None,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            events: Arc::new(types::caep_and_risc()),
+            access: Access::default(),
+            config: Config::default(),
+        }
+    }
+
+    /// How SETs are pushed. Without it nothing is: push streams wait.
+    pub fn with_deliverer(mut self, deliverer: impl Deliverer) -> Self {
+        self.deliverer = Some(Arc::new(deliverer));
+        self
+    }
+
+    /// Where the time comes from. Without it: the system's clock, which cannot sleep, so that
+    /// polls do not wait.
+    pub fn with_clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Where randomness comes from. Without it: the operating system.
+    pub fn with_entropy(mut self, entropy: impl Entropy) -> Self {
+        self.entropy = Arc::new(entropy);
+        self
+    }
+
+    /// Which event types receivers may have. Without it: all of CAEP 1.0 and RISC 1.0.
+    pub fn with_supported_events(mut self, events: impl SupportedEvents) -> Self {
+        self.events = Arc::new(events);
+        self
+    }
+
+    /// Which scopes allow what. Without it: `ssf.read` and `ssf.manage`.
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// The numbers to go by.
+    pub fn with_config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The transmitter.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the configuration contradicts itself.
+    pub fn build(self) -> Result<Transmitter, ConfigError> {
+        self.config.check()?;
+        let core = Core {
+            worker: mint::worker_id(self.entropy.bits()),
+            paths: Paths::new(&self.issuer),
+            issuer: self.issuer,
+            signer: Signer::default(),
+            wakes: Arc::new(Wakes::default()),
+            upkeep: Schedule::default(),
+            access: self.access,
+            clock: self.clock,
+            entropy: self.entropy,
+            keys: self.keys,
+            events: self.events,
+            config: self.config,
+        };
+        Ok(Transmitter { core: Arc::new(core), store: self.store, deliverer: self.deliverer })
+    }
+}

@@ -1,0 +1,95 @@
+//! The numbers a transmitter goes by.
+
+use std::time::Duration;
+
+use crate::egress::EgressPolicy;
+use crate::outbox::{BreakerPolicy, OutcomePolicy};
+use crate::stream::DefaultSubjects;
+
+/// What a host may set. Every member has a default that is safe in production.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Which subjects a new stream begins with. Default: all.
+    pub default_subjects: DefaultSubjects,
+    /// The most streams of one receiver. Default: 100.
+    pub streams_per_receiver: u32,
+    /// The least time between two verifications a receiver asks for, per stream. Default: 10 s.
+    pub min_verification_interval: Duration,
+    /// After how long without activity of its receiver a stream is paused. Default: never.
+    pub inactivity_timeout: Option<Duration>,
+    /// How long a poll waits for a SET. Default: 25 s.
+    pub poll_timeout: Duration,
+    /// The most SETs in the answer to a poll. Default: 100.
+    pub poll_batch: usize,
+    /// How long a push may take, from connecting to the last byte of the answer. Default: 15 s.
+    pub push_deadline: Duration,
+    /// How long a claim lasts. At least `push_deadline`, twice the difference that clocks of
+    /// several processes may have, and a margin. Default: 60 s.
+    pub lease: Duration,
+    /// The most pushes under way in this process. Default: 64.
+    pub pushes: usize,
+    /// The most of them to one stream. Default: 8.
+    pub pushes_per_stream: usize,
+    /// How long signing a batch may take. Default: 10 s.
+    pub sign_deadline: Duration,
+    /// How long dead letters are kept. Default: 30 days.
+    pub keep_dead_letters: Duration,
+    /// How long idempotency keys are kept. Default: 1 day.
+    pub keep_idempotency_keys: Duration,
+    /// Which addresses may be pushed to. Default: public ones, by https.
+    pub egress: EgressPolicy,
+    /// What follows from the outcome of a push.
+    pub outcomes: OutcomePolicy,
+    /// When a stream's breaker opens and when the stream is paused.
+    pub breaker: BreakerPolicy,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            default_subjects: DefaultSubjects::All,
+            streams_per_receiver: 100,
+            min_verification_interval: Duration::from_secs(10),
+            inactivity_timeout: None,
+            poll_timeout: Duration::from_secs(25),
+            poll_batch: 100,
+            push_deadline: Duration::from_secs(15),
+            lease: Duration::from_secs(60),
+            pushes: 64,
+            pushes_per_stream: 8,
+            sign_deadline: Duration::from_secs(10),
+            keep_dead_letters: DAY * 30,
+            keep_idempotency_keys: DAY,
+            egress: EgressPolicy::public(),
+            outcomes: OutcomePolicy::default(),
+            breaker: BreakerPolicy::default(),
+        }
+    }
+}
+
+/// Why a configuration is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A lease would run out before the push it covers.
+    #[error("the lease must be longer than the push deadline")]
+    LeaseTooShort,
+    /// Nothing could be delivered.
+    #[error("`poll_batch`, `pushes` and `pushes_per_stream` must not be zero")]
+    Zero,
+}
+
+impl Config {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if self.lease <= self.push_deadline {
+            return Err(ConfigError::LeaseTooShort);
+        }
+        if self.poll_batch == 0 || self.pushes == 0 || self.pushes_per_stream == 0 {
+            return Err(ConfigError::Zero);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! Emission: an event becomes one entry per interested stream.
+
+use super::{Transmitter, mint};
+use crate::error::Error;
+use crate::event::Event;
+use crate::id::{Jti, StreamId, Txn};
+use crate::routing;
+use crate::set::SetBody;
+use crate::store::{Append, Appended, CandidateQuery, NewEntry, Outbox};
+
+/// What an emission did. When it is returned by [`Transmitter::emit`], it is committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Emission {
+    /// The transaction that all SETs of the event name.
+    pub txn: Txn,
+    /// The SETs, one per interested stream.
+    pub sets: Vec<EmittedSet>,
+}
+
+/// One SET of an emission.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EmittedSet {
+    /// The stream it goes to.
+    pub stream_id: StreamId,
+    /// Its identifier.
+    pub jti: Jti,
+}
+
+impl Transmitter {
+    /// Emits an event: every stream that wants it gets a SET, delivered at least once under one
+    /// `jti`. When this returns, the SETs are committed.
+    ///
+    /// # Errors
+    /// [`Error::Event`] when the event is too large, [`Error::Store`] when the store failed. After
+    /// [`StoreError::Unavailable`](crate::store::StoreError::Unavailable) it is not known whether
+    /// the event was accepted; an idempotency key makes it safe to emit it again.
+    pub async fn emit(&self, event: Event) -> Result<Emission, Error> {
+        let mut outbox = self.store.outbox();
+        let emission = self.emit_in(&mut *outbox, event).await?;
+        self.wake(&emission);
+        Ok(emission)
+    }
+
+    /// Emits an event into an outbox of the host's choice, such as one that shares the host's own
+    /// transaction. The SETs are committed when that is; call [`wake`](Self::wake) then.
+    ///
+    /// # Errors
+    /// Like [`emit`](Self::emit).
+    pub async fn emit_in(&self, outbox: &mut dyn Outbox, event: Event) -> Result<Emission, Error> {
+        let core = &self.core;
+        let now = core.clock.now();
+        let txn = event.txn().cloned().unwrap_or_else(|| mint::txn(now, core.entropy.bits()));
+        let body = SetBody::new(now, &txn, event.subject(), event.event_type(), event.members())?;
+        let query = CandidateQuery::new(
+            core.issuer.clone(),
+            event.event_type().clone(),
+            event.subject().clone(),
+            now,
+        );
+        let candidates = outbox.candidates(&query).await?;
+        let entry = |stream_id| NewEntry::new(stream_id, mint::jti(now, core.entropy.bits()));
+        let append = Append {
+            issuer: core.issuer.clone(),
+            body,
+            txn,
+            event_type: event.event_type().clone(),
+            order_key: event
+                .order_key()
+                .cloned()
+                .unwrap_or_else(|| routing::order_key(event.subject())),
+            entries: candidates.into_iter().map(|found| entry(found.stream_id)).collect(),
+            idempotency_key: event.idempotency_key().cloned(),
+            now,
+        };
+        let Appended { txn, accepted, .. } = outbox.append(append).await?;
+        let set = |entry: &NewEntry| EmittedSet {
+            stream_id: entry.stream_id.clone(),
+            jti: entry.jti.clone(),
+        };
+        Ok(Emission { txn, sets: accepted.iter().map(set).collect() })
+    }
+
+    /// Wakes the pusher and the polls that wait for these SETs. [`emit`](Self::emit) does it
+    /// itself; after [`emit_in`](Self::emit_in) the host does it once its transaction is committed.
+    pub fn wake(&self, emission: &Emission) {
+        self.core.wakes.wake(emission.sets.iter().map(|set| &set.stream_id));
+    }
+}

@@ -1,0 +1,205 @@
+//! The service: loads, asks the rules, commits. It knows ports only, and no runtime.
+//!
+//! * [`Transmitter`] is what a host holds: emission, pushing, operation.
+//! * [`Receivers`] is what the router holds: what a receiver's request can cause.
+
+mod builder;
+mod config;
+mod emit;
+mod mint;
+mod operate;
+mod poll;
+mod push;
+mod receivers;
+mod sign;
+mod upkeep;
+mod wakes;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::clock::Clock;
+use crate::deliver::Deliverer;
+use crate::entropy::Entropy;
+use crate::error::Error;
+use crate::event::types;
+use crate::hooks::SupportedEvents;
+use crate::id::{EventType, Issuer, Owner, StreamId, WorkerId};
+use crate::keys::KeyProvider;
+use crate::outbox::{Jitter, Lane};
+use crate::protocol::{Access, Endpoint, Paths, StreamContext, StreamView};
+use crate::set::SetBody;
+use crate::store::{NewControl, ReceiverStore, StreamStore};
+use crate::stream::{
+    AuthorizationScheme, POLL_METHOD, PUSH_METHOD, StreamRecord, TransmitterMetadata,
+};
+use crate::subject::Subject;
+use crate::timestamp::Timestamp;
+
+pub use builder::TransmitterBuilder;
+pub use config::{Config, ConfigError};
+pub use emit::{Emission, EmittedSet};
+pub use push::Progress;
+
+use sign::Signer;
+use wakes::Wakes;
+
+/// A transmitter for one issuer. Cheap to clone; all clones are one.
+#[derive(Clone, Debug)]
+pub struct Transmitter {
+    core: Arc<Core>,
+    store: Arc<dyn StreamStore>,
+    deliverer: Option<Arc<dyn Deliverer>>,
+}
+
+/// The receiver-facing part of a transmitter: it holds the receiver face of the store and nothing
+/// that reaches further. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Receivers {
+    core: Arc<Core>,
+    store: Arc<dyn ReceiverStore>,
+}
+
+/// What both parts share.
+#[derive(Debug)]
+struct Core {
+    issuer: Issuer,
+    worker: WorkerId,
+    config: Config,
+    paths: Paths,
+    access: Access,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    keys: Arc<dyn KeyProvider>,
+    events: Arc<dyn SupportedEvents>,
+    signer: Signer,
+    wakes: Arc<Wakes>,
+    upkeep: upkeep::Schedule,
+}
+
+impl Transmitter {
+    /// Begins a transmitter for that issuer over that store, with those keys.
+    #[must_use]
+    pub fn builder(
+        issuer: Issuer,
+        store: impl StreamStore,
+        keys: impl KeyProvider,
+    ) -> TransmitterBuilder {
+        TransmitterBuilder::new(issuer, Arc::new(store), Arc::new(keys))
+    }
+
+    /// The receiver-facing part, to be mounted behind authentication.
+    #[must_use]
+    pub fn receivers(&self) -> Receivers {
+        let store: Arc<dyn ReceiverStore> = Arc::<dyn StreamStore>::clone(&self.store);
+        Receivers { core: Arc::clone(&self.core), store }
+    }
+
+    /// The issuer of every SET.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.core.issuer
+    }
+}
+
+impl Receivers {
+    /// The transmitter configuration document (SSF 1.0 §7.2.2).
+    #[must_use]
+    pub fn metadata(&self) -> TransmitterMetadata {
+        let url = |endpoint| self.core.paths.url(&endpoint);
+        TransmitterMetadata {
+            spec_version: "1_0",
+            issuer: self.core.issuer.clone(),
+            jwks_uri: url(Endpoint::Jwks),
+            delivery_methods_supported: vec![PUSH_METHOD, POLL_METHOD],
+            configuration_endpoint: url(Endpoint::Configuration),
+            status_endpoint: url(Endpoint::Status),
+            add_subject_endpoint: url(Endpoint::AddSubject),
+            remove_subject_endpoint: url(Endpoint::RemoveSubject),
+            verification_endpoint: url(Endpoint::Verification),
+            critical_subject_members: Vec::new(),
+            authorization_schemes: ["urn:ietf:rfc:6749", "urn:ietf:rfc:6750"]
+                .map(AuthorizationScheme::new)
+                .to_vec(),
+            default_subjects: self.core.config.default_subjects.as_str(),
+        }
+    }
+
+    /// The public keys (RFC 7517 §5), as they are published now.
+    ///
+    /// # Errors
+    /// [`Error::Keys`] when the keys are out of reach.
+    pub async fn jwks(&self) -> Result<Value, Error> {
+        let now = self.core.clock.now();
+        Ok(self.core.keys.key_set().await?.jwks(now))
+    }
+
+    /// Where everything is.
+    #[must_use]
+    pub fn paths(&self) -> &Paths {
+        &self.core.paths
+    }
+
+    /// Which scopes allow what.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.core.access
+    }
+
+    /// The time, as the transmitter's clock has it.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.core.clock.now()
+    }
+}
+
+impl Core {
+    fn jitter(&self) -> Jitter {
+        // Truncation keeps 64 random bits of them.
+        #[expect(clippy::cast_possible_truncation, reason = "any 64 random bits will do")]
+        Jitter::from_bits(self.entropy.bits() as u64)
+    }
+
+    /// Runs `with` in the context that an owner's streams are shown and changed in.
+    fn with_context<T>(&self, owner: &Owner, with: impl FnOnce(&StreamContext<'_>) -> T) -> T {
+        let supported = self.events.supported_for(owner);
+        let Config { min_verification_interval, inactivity_timeout, .. } = self.config;
+        with(&StreamContext::new(
+            &self.paths,
+            &supported,
+            min_verification_interval,
+            inactivity_timeout,
+        ))
+    }
+
+    fn view(&self, record: &StreamRecord) -> StreamView {
+        self.with_context(&record.owner, |context| StreamView::of(record, context))
+    }
+
+    /// A control SET about a stream: its subject is the stream itself (SSF 1.0 §8.1.4, §8.1.5).
+    fn control(
+        &self,
+        lane: Lane,
+        stream: &StreamId,
+        event_type: &EventType,
+        members: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<NewControl, Error> {
+        let txn = mint::txn(now, self.entropy.bits());
+        let subject = Subject::of_stream(stream);
+        let body = SetBody::new(now, &txn, &subject, event_type, members)?;
+        Ok(NewControl::new(lane, mint::jti(now, self.entropy.bits()), body, now))
+    }
+
+    /// A verification SET. `state` is echoed byte for byte; the transmitter's own have none.
+    fn verification(
+        &self,
+        stream: &StreamId,
+        state: Option<String>,
+        now: Timestamp,
+    ) -> Result<NewControl, Error> {
+        let members = state.map(|state| ("state".to_owned(), state.into())).into_iter().collect();
+        self.control(Lane::Verification, stream, &types::verification(), &members, now)
+    }
+}

@@ -1,0 +1,146 @@
+//! What the operator may do: the host's own calls, beyond what receivers can cause.
+
+use serde_json::Map;
+
+use super::Transmitter;
+use crate::error::Error;
+use crate::event::types;
+use crate::id::{Owner, StreamId};
+use crate::outbox::Lane;
+use crate::protocol::change_status;
+use crate::store::{DeadLetter, Queue, StoreError, StreamOverview, StreamUpdate, Totals};
+use crate::stream::{StatusSetBy, StreamRecord, StreamStatus};
+
+/// How often a change is decided anew because the stream changed meanwhile.
+const CHANGE_TRIES: usize = 5;
+
+impl Transmitter {
+    /// Changes the status of a stream on the transmitter's own account. The receiver is told by a
+    /// stream-updated SET (SSF 1.0 §8.1.5), committed together with the change.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or another error of the store.
+    pub async fn set_status(
+        &self,
+        stream: &StreamId,
+        status: StreamStatus,
+        reason: Option<String>,
+    ) -> Result<StreamRecord, Error> {
+        self.change_status(stream, status, reason, StatusSetBy::Transmitter).await
+    }
+
+    /// Suspends a receiver: its streams are paused, it gets no new ones, and it cannot enable them
+    /// again until it is [resumed](Self::resume_client).
+    ///
+    /// # Errors
+    /// An error of the store. The call may be repeated.
+    pub async fn suspend_client(&self, owner: &Owner, reason: Option<String>) -> Result<(), Error> {
+        self.store.suspend(&self.core.issuer, owner).await?;
+        for record in self.store.list_streams(&self.core.issuer, owner).await? {
+            // A stream that is stopped already stays as it is, but its receiver loses the say.
+            let status = match record.status {
+                StreamStatus::Enabled => StreamStatus::Paused,
+                stopped @ (StreamStatus::Paused | StreamStatus::Disabled) => stopped,
+            };
+            let set_by = StatusSetBy::Suspension;
+            self.change_status(&record.stream_id, status, reason.clone(), set_by).await?;
+        }
+        Ok(())
+    }
+
+    /// Lifts a suspension: the streams that it paused are enabled again, and what they held is
+    /// delivered.
+    ///
+    /// # Errors
+    /// An error of the store. The call may be repeated.
+    pub async fn resume_client(&self, owner: &Owner) -> Result<(), Error> {
+        self.store.resume(&self.core.issuer, owner).await?;
+        for record in self.store.list_streams(&self.core.issuer, owner).await? {
+            if record.status_set_by == StatusSetBy::Suspension {
+                let status = match record.status {
+                    StreamStatus::Enabled | StreamStatus::Paused => StreamStatus::Enabled,
+                    StreamStatus::Disabled => StreamStatus::Disabled,
+                };
+                self.set_status(&record.stream_id, status, None).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A page of all streams, those after `after`, in a stable order.
+    ///
+    /// # Errors
+    /// An error of the store.
+    pub async fn streams(
+        &self,
+        after: Option<&StreamId>,
+        most: usize,
+    ) -> Result<Vec<StreamOverview>, Error> {
+        Ok(self.store.list_overviews(&self.core.issuer, after, most).await?)
+    }
+
+    /// The dead letters of a stream, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or another error of the store.
+    pub async fn dead_letters(
+        &self,
+        stream: &StreamId,
+        most: usize,
+    ) -> Result<Vec<DeadLetter>, Error> {
+        Ok(self.store.dead_letters(&self.core.issuer, stream, most).await?)
+    }
+
+    /// What became of all entries.
+    ///
+    /// # Errors
+    /// An error of the store.
+    pub async fn totals(&self) -> Result<Totals, Error> {
+        Ok(self.store.totals(&self.core.issuer).await?)
+    }
+
+    /// Changes a status and announces it, in one commit; decided anew when the stream changed
+    /// meanwhile. What changes nothing for the receiver is not announced.
+    pub(super) async fn change_status(
+        &self,
+        stream: &StreamId,
+        status: StreamStatus,
+        reason: Option<String>,
+        set_by: StatusSetBy,
+    ) -> Result<StreamRecord, Error> {
+        let core = &self.core;
+        for _ in 0..CHANGE_TRIES {
+            let now = core.clock.now();
+            let before = self.store.find_stream(&core.issuer, stream).await?;
+            let (was, version, generation) = (before.status, before.version, before.generation);
+            let record = change_status(before, status, reason.clone(), set_by, now)?;
+            let mut update = StreamUpdate::new(record, version);
+            if was != status {
+                let mut members = Map::new();
+                members.insert("status".to_owned(), status.as_str().into());
+                if let Some(reason) = &reason {
+                    members.insert("reason".to_owned(), reason.as_str().into());
+                }
+                let lane = Lane::StreamUpdated;
+                let event_type = types::stream_updated();
+                update.announce = Some(core.control(lane, stream, &event_type, &members, now)?);
+                if status == StreamStatus::Disabled {
+                    update.queue = Queue::Discard;
+                }
+            }
+            match self.store.update_stream(update).await {
+                Ok(record) => {
+                    if record.generation == generation {
+                        core.wakes.wake([stream]);
+                    } else {
+                        core.wakes.stream_changed(stream);
+                    }
+                    return Ok(record);
+                }
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+}

@@ -1,0 +1,141 @@
+//! Polling (RFC 8936).
+
+use futures_util::future::{Either, select};
+
+use super::Receivers;
+use super::wakes::{Place, Woken};
+use crate::auth::Caller;
+use crate::clock::Slept;
+use crate::error::Error;
+use crate::id::StreamId;
+use crate::protocol::{More, PollReply, PollRequest, Refusal, Wait};
+use crate::store::{Acknowledgement, Change, HandOutRequest, Kept};
+use crate::stream::Delivery;
+use crate::timestamp::Timestamp;
+
+/// How often a poll looks again when the store cannot tell whether another process emitted.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
+
+impl Receivers {
+    /// Answers a poll: acknowledgements first, then SETs, oldest first (RFC 8936 §2.4). Nothing is
+    /// consumed by the answer: what is not acknowledged comes again with the same bytes.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownStream`] also for a stream that is not polled, [`Error::Keys`] when
+    /// nothing could be signed, or an error of the store.
+    pub async fn poll(
+        &self,
+        caller: &Caller,
+        stream: &StreamId,
+        request: PollRequest,
+    ) -> Result<PollReply, Error> {
+        let (core, now) = (&self.core, self.core.clock.now());
+        let PollRequest { acks, errors, max_events, wait } = request;
+        if !acks.is_empty() || !errors.is_empty() || max_events == Some(0) {
+            let record = self.store.read_stream(&core.issuer, &caller.owner, stream).await?;
+            if !matches!(record.delivery, Delivery::Poll) {
+                return Err(Refusal::UnknownStream.into());
+            }
+            let acknowledgement = Acknowledgement { acks, errors, now };
+            self.store.acknowledge(&core.issuer, &caller.owner, stream, acknowledgement).await?;
+        }
+        self.touch(&caller.owner, stream, now).await?;
+        let most = max_events.unwrap_or(usize::MAX).min(core.config.poll_batch);
+        if most == 0 {
+            return Ok(PollReply::default());
+        }
+        match wait {
+            Wait::Not => self.sets(caller, stream, most, now).await,
+            Wait::ForEvents => self.wait_for_sets(caller, stream, most, now).await,
+        }
+    }
+
+    async fn wait_for_sets(
+        &self,
+        caller: &Caller,
+        stream: &StreamId,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<PollReply, Error> {
+        let deadline = now.after(self.core.config.poll_timeout);
+        // Taken before the first look, so that an emission in between is not missed.
+        let place = self.core.wakes.poll_place(stream);
+        let mut now = now;
+        loop {
+            let reply = self.sets(caller, stream, most, now).await?;
+            if !reply.sets.is_empty() {
+                return Ok(reply);
+            }
+            match self.change_on(&place, now, deadline).await {
+                Look::Again => now = self.core.clock.now(),
+                Look::NoMore => return Ok(PollReply::default()),
+            }
+        }
+    }
+
+    /// Waits until there may be a SET or the time is over. No lock and no connection is held.
+    async fn change_on(&self, place: &Place<'_>, now: Timestamp, deadline: Timestamp) -> Look {
+        let elsewhere = Box::pin(self.change_elsewhere(now));
+        let here = Box::pin(place.wait());
+        let change = select(here, elsewhere);
+        match select(self.core.clock.sleep_until(deadline), change).await {
+            Either::Left(_) | Either::Right((Either::Left((Woken::Replaced, _)), _)) => {
+                Look::NoMore
+            }
+            Either::Right(_) => Look::Again,
+        }
+    }
+
+    /// Waits until another process may have emitted.
+    async fn change_elsewhere(&self, now: Timestamp) {
+        match self.store.wait_for_change().await {
+            Change::Happened => {}
+            Change::NeverHappens => std::future::pending().await,
+            Change::CannotTell => match self.core.clock.sleep_until(now.after(LOOK_AGAIN)).await {
+                Slept::Reached => {}
+                Slept::Unsupported => std::future::pending().await,
+            },
+        }
+    }
+
+    /// What can be handed out now: entries, signed, kept, and still theirs.
+    async fn sets(
+        &self,
+        caller: &Caller,
+        stream: &StreamId,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<PollReply, Error> {
+        let (issuer, owner) = (&self.core.issuer, &caller.owner);
+        let request = HandOutRequest::new(most, now);
+        let out = self.store.hand_out(issuer, owner, stream, request).await?;
+        if out.entries.is_empty() {
+            return Ok(PollReply::default());
+        }
+        let more = if out.remaining > 0 { More::Available } else { More::None };
+        let tokens = match self.core.sign(&out.entries, now).await {
+            Ok(tokens) => tokens,
+            Err(error) => {
+                // Without keys, what an earlier poll signed can still be answered.
+                let signed: Vec<_> =
+                    out.entries.into_iter().filter(|entry| entry.token.is_some()).collect();
+                match self.core.sign(&signed, now).await {
+                    Ok(tokens) if !tokens.is_empty() => tokens,
+                    _ => return Err(error),
+                }
+            }
+        };
+        let kept = self.store.keep_polled(issuer, owner, stream, tokens.clone()).await?;
+        let answered = tokens.into_iter().zip(kept).filter_map(|(asked, kept)| match kept {
+            Kept::Token { token, .. } => Some((asked.jti, token.compact)),
+            Kept::Gone => None,
+        });
+        Ok(PollReply { sets: answered.collect(), more })
+    }
+}
+
+/// Whether a waiting poll looks again.
+enum Look {
+    Again,
+    NoMore,
+}

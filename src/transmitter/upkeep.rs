@@ -1,0 +1,68 @@
+//! What time asks for: streams whose receiver is gone, and rows that retention lets go.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::Transmitter;
+use crate::error::Error;
+use crate::store::SweepRequest;
+use crate::stream::{StatusSetBy, StreamStatus};
+use crate::timestamp::Timestamp;
+
+/// When upkeep is next due in this process.
+#[derive(Debug, Default)]
+pub(super) struct Schedule(Mutex<Timestamp>);
+
+/// How often retention is looked after.
+const SWEEP: Duration = Duration::from_secs(3600);
+/// The most streams or rows of one kind that one upkeep handles.
+const BATCH: usize = 1000;
+
+impl Transmitter {
+    /// Does the upkeep that is due and says when it is due again.
+    pub(super) async fn upkeep(&self) -> Result<Timestamp, Error> {
+        let now = self.core.clock.now();
+        let next = *self.core.upkeep.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if now < next {
+            return Ok(next);
+        }
+        let timeout = self.core.config.inactivity_timeout;
+        if let Some(timeout) = timeout {
+            self.pause_inactive(now, timeout).await?;
+        }
+        self.sweep(now).await?;
+        // A stream is paused at most a quarter of its timeout late.
+        let interval = timeout.map_or(SWEEP, |timeout| (timeout / 4).clamp(SHORTEST, SWEEP));
+        let next = now.after(interval);
+        *self.core.upkeep.0.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        Ok(next)
+    }
+
+    /// Pauses streams whose receiver has been silent for too long (SSF 1.0 §8.1.1
+    /// `inactivity_timeout`), and tells them (§8.1.5).
+    async fn pause_inactive(&self, now: Timestamp, timeout: Duration) -> Result<(), Error> {
+        let idle = self.store.idle_streams(&self.core.issuer, now.before(timeout), BATCH).await?;
+        for record in idle {
+            let reason = format!("no activity for {} seconds", timeout.as_secs_f64());
+            let set_by = StatusSetBy::Transmitter;
+            self.change_status(&record.stream_id, StreamStatus::Paused, Some(reason), set_by)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<(), Error> {
+        let config = &self.core.config;
+        let request = SweepRequest::new(
+            self.core.issuer.clone(),
+            now.before(config.keep_dead_letters),
+            now.before(config.keep_idempotency_keys),
+            BATCH,
+        );
+        self.store.sweep(request).await?;
+        Ok(())
+    }
+}
+
+/// More often than this, looking costs more than it finds.
+const SHORTEST: Duration = Duration::from_millis(100);
