@@ -31,3 +31,9 @@ pub mod store;
 // Floor 4: service.
 pub mod error;
 pub mod transmitter;
+
+// Floor 5: adapters. Those of a port live beside it.
+#[cfg(feature = "http")]
+pub mod router;
+#[cfg(feature = "tokio")]
+pub mod worker;

@@ -21,6 +21,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::Clock;
 use crate::deliver::Deliverer;
+use crate::egress::EgressPolicy;
 use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::event::types;
@@ -139,6 +140,12 @@ impl Receivers {
     #[must_use]
     pub fn paths(&self) -> &Paths {
         &self.core.paths
+    }
+
+    /// Which addresses may be pushed to.
+    #[must_use]
+    pub fn egress(&self) -> &EgressPolicy {
+        &self.core.config.egress
     }
 
     /// Which scopes allow what.

@@ -194,7 +194,7 @@ impl<'t> Pump<'t> {
         // From here on a change of a stream finds its deliveries and cancels them.
         let guards: Vec<_> =
             claimed.iter().map(|entry| core.wakes.delivery(&entry.route.stream_id)).collect();
-        let kept = match self.keep(&claimed, now).await {
+        let kept = match self.transmitter.sign_and_keep(&claimed, now).await {
             Ok(kept) => kept,
             Err(error) => {
                 self.hand_back(claimed.iter().map(|entry| &entry.jti)).await?;
@@ -222,12 +222,6 @@ impl<'t> Pump<'t> {
         }
         self.hand_back(unsent).await?;
         Ok(claimed.len())
-    }
-
-    /// Signs a batch and keeps its tokens.
-    async fn keep(&self, claimed: &[Claimed], now: Timestamp) -> Result<Vec<Kept>, Error> {
-        let tokens = self.core.sign(claimed, now).await?;
-        Ok(self.transmitter.store.keep_tokens(&self.core.issuer, tokens).await?)
     }
 
     fn start(
@@ -371,6 +365,12 @@ impl Progress {
 }
 
 impl Transmitter {
+    /// Signs a batch and keeps its tokens; what comes back is what may be sent, and where to.
+    async fn sign_and_keep(&self, claimed: &[Claimed], now: Timestamp) -> Result<Vec<Kept>, Error> {
+        let tokens = self.core.sign(claimed, now).await?;
+        Ok(self.store.keep_tokens(&self.core.issuer, tokens).await?)
+    }
+
     /// Pauses a stream whose receiver cannot be served.
     async fn pause(&self, stream: &StreamId, reason: String) -> Result<(), Error> {
         let set_by = StatusSetBy::Transmitter;

@@ -1,0 +1,69 @@
+//! The public documents: metadata, keys, and what protected resources say of themselves.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use http::{Method, Request, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::reply::{json, refusal, set};
+use crate::error::Error;
+use crate::keys::JWKS_MAX_AGE;
+use crate::protocol::{Endpoint, Refusal};
+use crate::transmitter::Receivers;
+
+/// Answers a request for a public document. Credentials are not looked at: a bad token does not
+/// spoil what everybody may see.
+pub(super) async fn answer(
+    receivers: &Receivers,
+    endpoint: &Endpoint,
+    request: &Request<Bytes>,
+) -> Response<Bytes> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return refusal(&Refusal::MethodNotAllowed { allow: "GET, HEAD" }, None);
+    }
+    match document(receivers, endpoint).await {
+        Ok(document) => cacheable(&document, request),
+        Err(error) => refusal(&error.refusal(), None),
+    }
+}
+
+async fn document(receivers: &Receivers, endpoint: &Endpoint) -> Result<Value, Error> {
+    match endpoint {
+        Endpoint::Jwks => receivers.jwks().await,
+        Endpoint::ResourceMetadata(path) => Ok(resource_metadata(receivers, path)),
+        _ => serde_json::to_value(receivers.metadata()).map_err(|_| Refusal::Internal.into()),
+    }
+}
+
+/// The metadata of the protected resource at that path (RFC 9728 §2). It names exactly that
+/// resource: a client compares it with the URL it called (§3.3).
+fn resource_metadata(receivers: &Receivers, path: &str) -> Value {
+    let access = receivers.access();
+    json!({
+        "resource": receivers.paths().resource(path),
+        "scopes_supported": [access.read, access.manage],
+        "bearer_methods_supported": ["header"],
+    })
+}
+
+/// A document that caches may keep as long as a key set, with a validator (RFC 9110 §8.8.3).
+fn cacheable(document: &Value, request: &Request<Bytes>) -> Response<Bytes> {
+    let mut response = json(StatusCode::OK, document);
+    let digest = openssl::sha::sha256(response.body());
+    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest));
+    set(&mut response, CACHE_CONTROL, &format!("public, max-age={}", JWKS_MAX_AGE.as_secs()));
+    set(&mut response, ETAG, &tag);
+    let known = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let matches =
+        |list: &str| list.split(',').any(|one| one.trim().trim_start_matches("W/") == tag);
+    if known.is_some_and(|list| list.trim() == "*" || matches(list)) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        *response.body_mut() = Bytes::new();
+    }
+    if request.method() == Method::HEAD {
+        *response.body_mut() = Bytes::new();
+    }
+    response
+}
