@@ -10,11 +10,11 @@ mod read;
 #[cfg(test)]
 pub(crate) mod samples;
 mod simple;
+mod write;
 
 use std::collections::BTreeMap;
 
-use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::id::StreamId;
 
@@ -126,33 +126,6 @@ impl Subject {
             Self::Complex(_) => "complex",
         }
     }
-
-    /// The identity as text: the same for two subjects exactly when they are identical.
-    ///
-    /// It is the wire form without white space, members sorted by name at every depth. Texts count
-    /// byte by byte, numbers as they were written. SSF 1.0 §8.1.3.1 leaves open when two lists of
-    /// `ip-addresses` are identical: here, when they are the same set of addresses.
-    #[must_use]
-    pub fn canonical(&self) -> String {
-        sorted_text(self.json(SimpleSubject::identity))
-    }
-
-    fn json(&self, of_simple: fn(&SimpleSubject) -> Map<String, Value>) -> Value {
-        let mut map = Map::new();
-        match self {
-            Self::Simple(simple) => map = of_simple(simple),
-            Self::Aliases(Aliases(identifiers)) => {
-                map.insert("format".to_owned(), self.format().into());
-                let identifiers: Vec<_> = identifiers.iter().map(of_simple).collect();
-                map.insert("identifiers".to_owned(), identifiers.into());
-            }
-            Self::Complex(ComplexSubject(members)) => {
-                map.insert("format".to_owned(), self.format().into());
-                map.extend(members.iter().map(|(n, m)| (n.clone(), of_simple(m).into())));
-            }
-        }
-        Value::Object(map)
-    }
 }
 
 impl Aliases {
@@ -180,19 +153,6 @@ impl From<SimpleSubject> for Subject {
     fn from(simple: SimpleSubject) -> Self {
         Self::Simple(simple)
     }
-}
-
-/// Writes the wire form.
-impl Serialize for Subject {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.json(SimpleSubject::wire).serialize(serializer)
-    }
-}
-
-/// JSON with the members of every object sorted by name, whatever order maps keep in this build.
-fn sorted_text(mut value: Value) -> String {
-    value.sort_all_objects();
-    value.to_string()
 }
 
 #[cfg(test)]
@@ -242,16 +202,8 @@ mod tests {
         assert_eq!(none, Err(SubjectError::new("identifiers", SubjectProblem::Empty)));
     }
 
-    #[test]
-    fn the_canonical_form_is_the_sorted_wire_form() {
-        let subject = Subject::complex([("user", opaque("u")), ("device", opaque("d"))]).unwrap();
-        let device = r#""device":{"format":"opaque","id":"d"}"#;
-        let user = r#""user":{"format":"opaque","id":"u"}"#;
-        assert_eq!(subject.canonical(), format!(r#"{{{device},"format":"complex",{user}}}"#));
-    }
-
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
 
         #[test]
         fn a_subject_is_read_back_from_what_was_written(subject in samples::subject()) {
