@@ -15,10 +15,10 @@ use crate::subject::Subject;
 /// ```
 /// use serde_json::json;
 /// use ssf_transmitter::event::{Event, types};
-/// use ssf_transmitter::subject::Subject;
+/// use ssf_transmitter::subject::SimpleSubject;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let subject = Subject::parse(&json!({"format": "email", "email": "user@example.com"}))?;
+/// let subject = SimpleSubject::email("user@example.com")?;
 /// let event = Event::new(types::session_revoked(), subject)
 ///     .with_member("reason_admin", json!({"en": "left the company"}));
 /// # Ok(()) }
@@ -36,10 +36,10 @@ pub struct Event {
 impl Event {
     /// An event of that type about that subject, with no members yet.
     #[must_use]
-    pub fn new(event_type: EventType, subject: Subject) -> Self {
+    pub fn new(event_type: EventType, subject: impl Into<Subject>) -> Self {
         Self {
             event_type,
-            subject,
+            subject: subject.into(),
             members: Map::new(),
             txn: None,
             order_key: None,

@@ -1,5 +1,13 @@
 //! Which stream gets which event: matching of subjects, order keys (SSF 1.0 §8.1.3.1).
-/// x
-pub fn order_key(_s: &crate::subject::Subject) -> crate::id::OrderKey {
-    crate::id::OrderKey::trusted("x")
-}
+//!
+//! [`includes`], [`excludes`] and [`selects`] are the rules; [`SubjectIndex`] answers the same
+//! questions for many streams at once.
+
+mod index;
+mod matches;
+mod order_key;
+mod tables;
+
+pub use index::SubjectIndex;
+pub use matches::{excludes, includes, selects};
+pub use order_key::order_key;

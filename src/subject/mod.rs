@@ -4,14 +4,44 @@
 //! subject that goes out is always well formed. Formats the library does not know are kept as they
 //! came.
 
+mod error;
+mod format;
+mod read;
+#[cfg(test)]
+pub(crate) mod samples;
+mod simple;
+mod write;
+
 use std::collections::BTreeMap;
 
-use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::id::StreamId;
 
+pub use error::{SubjectError, SubjectProblem};
+pub use format::{
+    AcctUri, DidUrl, EmailAddress, FormatName, NonEmptyText, PhoneNumber, RelativePath, Uri,
+};
+pub use simple::{IpAddresses, OtherSubject, ScimSubject, SimpleSubject};
+
 /// What an event is about: the subject principal.
+///
+/// Two subjects are equal when they are identical in the sense of SSF 1.0 §8.1.3.1; see
+/// [`canonical`](Self::canonical).
+///
+/// ```
+/// use ssf_transmitter::subject::{SimpleSubject, Subject};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let subject = Subject::complex([
+///     ("tenant", SimpleSubject::opaque("t-1")?),
+///     ("user", SimpleSubject::email("user@example.com")?),
+/// ])?;
+/// let wire = serde_json::to_value(&subject)?;
+/// assert_eq!(wire["user"]["email"], "user@example.com");
+/// assert_eq!(Subject::parse(&wire)?, subject);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Subject {
@@ -23,38 +53,13 @@ pub enum Subject {
     Complex(ComplexSubject),
 }
 
-/// One identifier in one format.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SimpleSubject(Map<String, Value>);
-
-/// Several simple identifiers of one entity: at least one, none of them `aliases` itself.
+/// Several simple identifiers of one entity, at least one. Their order counts, also for equality.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aliases(Vec<SimpleSubject>);
 
-/// Named simple subjects that together describe one subject principal: at least one member.
+/// Named simple subjects that together describe one subject principal, at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComplexSubject(BTreeMap<String, SimpleSubject>);
-
-/// Why a JSON value is not a subject.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{member}` {problem}")]
-#[non_exhaustive]
-pub struct SubjectError {
-    /// The path of the member at fault inside the subject, such as `user.email`; empty when the
-    /// subject as a whole is at fault.
-    pub member: String,
-    /// What is wrong there.
-    pub problem: SubjectProblem,
-}
-
-/// What is wrong with a member of a subject.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SubjectProblem {
-    /// Not a JSON object.
-    #[error("must be a JSON object")]
-    NotObject,
-}
 
 impl Subject {
     /// Reads a subject from its wire form.
@@ -62,28 +67,178 @@ impl Subject {
     /// # Errors
     /// [`SubjectError`] naming the member that breaks the rules of its format.
     pub fn parse(value: &Value) -> Result<Self, SubjectError> {
-        match value {
-            Value::Object(map) => Ok(Self::Simple(SimpleSubject(map.clone()))),
-            _ => Err(SubjectError { member: String::new(), problem: SubjectProblem::NotObject }),
+        read::subject(value)
+    }
+
+    /// Several identifiers of one entity (RFC 9493 §3.2.8). Send only what the receiver already
+    /// knows to belong together (RFC 9493 §6.1).
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn aliases(
+        identifiers: impl IntoIterator<Item = SimpleSubject>,
+    ) -> Result<Self, SubjectError> {
+        let identifiers: Vec<_> = identifiers.into_iter().collect();
+        if identifiers.is_empty() {
+            return Err(SubjectError::new("identifiers", SubjectProblem::Empty));
         }
+        Ok(Self::Aliases(Aliases(identifiers)))
+    }
+
+    /// Several entities that together name the subject principal (SSF 1.0 §3.3), each under a
+    /// name: `user`, `device`, `session`, `application`, `tenant`, `org_unit`, `group` or another.
+    ///
+    /// # Errors
+    /// When there is none, or a name is empty, `format`, or there twice.
+    pub fn complex<N: Into<String>>(
+        members: impl IntoIterator<Item = (N, SimpleSubject)>,
+    ) -> Result<Self, SubjectError> {
+        let mut named = BTreeMap::new();
+        for (name, subject) in members {
+            let name = name.into();
+            if name.is_empty() {
+                return Err(SubjectError::new("", SubjectProblem::NoName));
+            }
+            if name == "format" || named.contains_key(&name) {
+                return Err(SubjectError::new(name, SubjectProblem::Duplicate));
+            }
+            named.insert(name, subject);
+        }
+        if named.is_empty() {
+            return Err(SubjectError::new("", SubjectProblem::Empty));
+        }
+        Ok(Self::Complex(ComplexSubject(named)))
     }
 
     /// The subject of SETs about a stream itself: `{"format":"opaque","id":<stream_id>}`
     /// (SSF 1.0 §8.1.4.1).
     #[must_use]
     pub fn of_stream(stream: &StreamId) -> Self {
-        let mut map = Map::new();
-        map.insert("format".to_owned(), "opaque".into());
-        map.insert("id".to_owned(), stream.as_str().into());
-        Self::Simple(SimpleSubject(map))
+        Self::Simple(SimpleSubject::Opaque { id: stream.into() })
+    }
+
+    /// The name of the format, as on the wire.
+    #[must_use]
+    pub fn format(&self) -> &str {
+        match self {
+            Self::Simple(simple) => simple.format(),
+            Self::Aliases(_) => "aliases",
+            Self::Complex(_) => "complex",
+        }
     }
 }
 
-impl Serialize for Subject {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Simple(simple) => simple.0.serialize(serializer),
-            _ => serializer.serialize_none(),
+impl Aliases {
+    /// The identifiers, in the order they came.
+    #[must_use]
+    pub fn identifiers(&self) -> &[SimpleSubject] {
+        &self.0
+    }
+}
+
+impl ComplexSubject {
+    /// The member of that name.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<&SimpleSubject> {
+        self.0.get(name)
+    }
+
+    /// All members, sorted by name.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &SimpleSubject)> {
+        self.0.iter().map(|(name, subject)| (name.as_str(), subject))
+    }
+}
+
+impl From<SimpleSubject> for Subject {
+    fn from(simple: SimpleSubject) -> Self {
+        Self::Simple(simple)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::samples;
+    use super::*;
+
+    fn opaque(id: &str) -> SimpleSubject {
+        SimpleSubject::opaque(id).unwrap()
+    }
+
+    #[test]
+    fn the_subject_of_a_stream_is_its_identifier_ssf_1_0_8_1_4_1() {
+        let subject = Subject::of_stream(&StreamId::parse("s-1").unwrap());
+        assert_eq!(
+            serde_json::to_value(&subject).unwrap(),
+            json!({"format": "opaque", "id": "s-1"})
+        );
+        assert_eq!(subject, opaque("s-1").into());
+    }
+
+    #[test]
+    fn a_complex_subject_has_each_member_once_and_none_called_format_ssf_1_0_3_3() {
+        let error = |members: Vec<(&str, SimpleSubject)>| Subject::complex(members).unwrap_err();
+        assert_eq!(error(vec![]), SubjectError::new("", SubjectProblem::Empty));
+        assert_eq!(error(vec![("", opaque("1"))]), SubjectError::new("", SubjectProblem::NoName));
+        assert_eq!(
+            error(vec![("user", opaque("1")), ("user", opaque("2"))]),
+            SubjectError::new("user", SubjectProblem::Duplicate)
+        );
+        assert_eq!(
+            error(vec![("format", opaque("1"))]),
+            SubjectError::new("format", SubjectProblem::Duplicate)
+        );
+    }
+
+    #[test]
+    fn aliases_in_another_order_are_not_identical() {
+        let ab = Subject::aliases([opaque("a"), opaque("b")]).unwrap();
+        let ba = Subject::aliases([opaque("b"), opaque("a")]).unwrap();
+        assert_ne!(ab, ba);
+        assert_ne!(ab.canonical(), ba.canonical());
+        let none = Subject::aliases([]);
+        assert_eq!(none, Err(SubjectError::new("identifiers", SubjectProblem::Empty)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+        #[test]
+        fn a_subject_is_read_back_from_what_was_written(subject in samples::subject()) {
+            let wire = serde_json::to_string(&subject).unwrap();
+            let read = Subject::parse(&serde_json::from_str(&wire).unwrap()).unwrap();
+            prop_assert_eq!(&read, &subject);
+            prop_assert_eq!(serde_json::to_string(&read).unwrap(), wire);
+        }
+
+        #[test]
+        fn canonical_texts_are_equal_exactly_when_subjects_are(
+            one in samples::subject(),
+            two in samples::subject(),
+        ) {
+            prop_assert_eq!(one.canonical() == two.canonical(), one == two);
+            // The canonical form is a wire form of the same subject: it leaves nothing out.
+            let read = Subject::parse(&serde_json::from_str(&one.canonical()).unwrap()).unwrap();
+            prop_assert_eq!(read, one);
+        }
+
+        #[test]
+        fn no_json_makes_reading_panic(value in samples::json()) {
+            if let Ok(subject) = Subject::parse(&value) {
+                prop_assert_eq!(Subject::parse(&serde_json::to_value(&subject).unwrap()), Ok(subject));
+            }
+        }
+
+        #[test]
+        fn no_text_makes_a_format_panic(format in samples::format_name(), text: String) {
+            let member = |name: &str| json!({"format": format, name: text});
+            for name in ["uri", "email", "id", "phone_number", "url"] {
+                if let Ok(subject) = Subject::parse(&member(name)) {
+                    prop_assert_eq!(serde_json::to_value(&subject).unwrap(), member(name));
+                }
+            }
         }
     }
 }
