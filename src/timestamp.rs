@@ -95,7 +95,7 @@ mod tests {
     fn it_prints_as_rfc_3339() {
         assert_eq!(
             Timestamp::from_millis(1_795_000_000_250).to_string(),
-            "2026-11-18T10:26:40.25Z"
+            "2026-11-18T11:06:40.25Z"
         );
     }
 }

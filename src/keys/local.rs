@@ -1,1 +1,1 @@
-//! Keys in this process.
+//! stub

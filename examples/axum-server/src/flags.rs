@@ -1,0 +1,220 @@
+//! The flags of the server. Each can also be given as an environment variable: `SSF_` and the
+//! flag in capitals, with `_` for `-`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Parser;
+use ssf_transmitter::auth::Caller;
+use ssf_transmitter::id::{Audience, ClientId, Issuer, Owner, Scope, TenantId};
+use ssf_transmitter::secret::Secret;
+use ssf_transmitter::stream::DefaultSubjects;
+
+/// An example SSF 1.0 transmitter.
+#[derive(Debug, Parser)]
+#[command(name = "axum-server")]
+pub(crate) struct Flags {
+    /// The address to listen on.
+    #[arg(long, env = "SSF_LISTEN", default_value = "127.0.0.1:8480")]
+    pub(crate) listen: SocketAddr,
+
+    /// The issuer; https, or http for loopback hosts. Default: the listen address.
+    #[arg(long, env = "SSF_ISSUER")]
+    pub(crate) issuer: Option<Issuer>,
+
+    /// The certificate chain to serve TLS with, in PEM.
+    #[arg(long, env = "SSF_TLS_CERT", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The private key of the certificate, in PEM.
+    #[arg(long, env = "SSF_TLS_KEY", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// Where streams and SETs are kept: `memory`.
+    #[arg(long, env = "SSF_STORE", default_value = "memory", value_parser = store)]
+    pub(crate) store: String,
+
+    /// A private JWK or JWK set; made (RS256) if the file does not exist. Default: a key for the
+    /// life of the process.
+    #[arg(long, env = "SSF_SIGNING_KEY")]
+    pub(crate) signing_key: Option<PathBuf>,
+
+    /// A receiver: `CLIENT_ID=TOKEN[,aud=AUDIENCE][,org=ORG][,scope=SCOPES]`. Repeatable.
+    #[arg(long = "receiver", env = "SSF_RECEIVER", value_delimiter = ';', hide_env_values = true)]
+    pub(crate) receivers: Vec<Receiver>,
+
+    /// The HTTP profile: `ssf`.
+    #[arg(long, env = "SSF_PROFILE", default_value = "ssf", value_parser = profile)]
+    pub(crate) profile: String,
+
+    /// Which subjects a new stream begins with: `ALL` or `NONE`.
+    #[arg(long, env = "SSF_DEFAULT_SUBJECTS", default_value = "ALL", value_parser = subjects)]
+    pub(crate) default_subjects: DefaultSubjects,
+
+    /// The least time between two verifications of a stream, in seconds.
+    #[arg(long, env = "SSF_MIN_VERIFICATION_INTERVAL", default_value = "10", value_parser = seconds)]
+    pub(crate) min_verification_interval: Duration,
+
+    /// After how many seconds without activity a stream is paused. Default: never.
+    #[arg(long, env = "SSF_INACTIVITY_TIMEOUT", value_parser = seconds)]
+    pub(crate) inactivity_timeout: Option<Duration>,
+
+    /// How long a poll waits for a SET, in seconds.
+    #[arg(long, env = "SSF_POLL_TIMEOUT", default_value = "25", value_parser = seconds)]
+    pub(crate) poll_timeout: Duration,
+
+    /// Lets push targets be loopback and private addresses and plain http. For tests only.
+    #[arg(long, env = "SSF_ALLOW_PRIVATE_PUSH")]
+    pub(crate) allow_private_push: bool,
+
+    /// An extra trust root for push, in PEM.
+    #[arg(long, env = "SSF_PUSH_CA")]
+    pub(crate) push_ca: Option<PathBuf>,
+
+    /// How long a claim lasts, in seconds.
+    #[arg(long, env = "SSF_LEASE", default_value = "60", value_parser = seconds)]
+    pub(crate) lease: Duration,
+
+    /// How long a push may take, in seconds.
+    #[arg(long, env = "SSF_PUSH_DEADLINE", default_value = "15", value_parser = seconds)]
+    pub(crate) push_deadline: Duration,
+
+    /// Enables the admin API with this bearer token.
+    #[arg(long, env = "SSF_ADMIN_TOKEN", value_parser = secret, hide_env_values = true)]
+    pub(crate) admin_token: Option<Secret>,
+
+    /// Not there yet.
+    #[arg(long, env = "SSF_RATE_LIMIT", hide = true, value_parser = not_yet_rate_limit)]
+    rate_limit: Option<String>,
+
+    /// Not there yet.
+    #[arg(long, env = "SSF_ACCESS_TOKEN_JWKS", hide = true, value_parser = not_yet_access_token)]
+    access_token_jwks: Option<String>,
+
+    /// Not there yet.
+    #[arg(long, env = "SSF_ACCESS_TOKEN_ISSUER", hide = true, value_parser = not_yet_access_token)]
+    access_token_issuer: Option<String>,
+
+    /// Not there yet.
+    #[arg(long, env = "SSF_ACCESS_TOKEN_AUDIENCE", hide = true, value_parser = not_yet_access_token)]
+    access_token_audience: Option<String>,
+}
+
+/// A receiver with its static bearer token.
+#[derive(Clone, Debug)]
+pub(crate) struct Receiver {
+    pub(crate) token: Secret,
+    pub(crate) caller: Caller,
+}
+
+/// What a receiver may do when its scopes are not given.
+const ALL_SCOPES: &str = "ssf.read ssf.manage";
+
+impl FromStr for Receiver {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.split(',');
+        let (client, token) = parts
+            .next()
+            .and_then(|first| first.split_once('='))
+            .filter(|(_, token)| !token.is_empty())
+            .ok_or("must begin with CLIENT_ID=TOKEN")?;
+        let (mut audience, mut org, mut scopes) = (client, "default", ALL_SCOPES);
+        for part in parts {
+            match part.split_once('=') {
+                Some(("aud", value)) => audience = value,
+                Some(("org", value)) => org = value,
+                Some(("scope", value)) => scopes = value,
+                _ => return Err("after the token only aud=, org= and scope= may come".to_owned()),
+            }
+        }
+        let tenant = TenantId::parse(org).map_err(|e| format!("org {e}"))?;
+        let client = ClientId::parse(client).map_err(|e| format!("client id {e}"))?;
+        let audience = Audience::parse(audience).map_err(|e| format!("aud {e}"))?;
+        let scopes: Result<Vec<_>, _> = scopes.split_whitespace().map(Scope::parse).collect();
+        let scopes = scopes.map_err(|e| format!("scope {e}"))?;
+        let caller = Caller::new(Owner::new(tenant, client), audience, scopes);
+        Ok(Self { token: Secret::new(token), caller })
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "must be a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| "must be a number of seconds".to_owned())
+}
+
+fn subjects(text: &str) -> Result<DefaultSubjects, String> {
+    match text {
+        "ALL" => Ok(DefaultSubjects::All),
+        "NONE" => Ok(DefaultSubjects::None),
+        _ => Err("must be ALL or NONE".to_owned()),
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form that the flag parser asks for")]
+fn secret(text: &str) -> Result<Secret, String> {
+    Ok(Secret::new(text))
+}
+
+fn store(text: &str) -> Result<String, String> {
+    match text {
+        "memory" => Ok(text.to_owned()),
+        _ => Err("only `memory` is there yet: the sqlite and postgres stores come later".to_owned()),
+    }
+}
+
+fn profile(text: &str) -> Result<String, String> {
+    match text {
+        "ssf" => Ok(text.to_owned()),
+        _ => Err("only `ssf` is there yet: the sailpoint profile comes later".to_owned()),
+    }
+}
+
+fn not_yet_rate_limit(_: &str) -> Result<String, String> {
+    Err("rate limits are not there yet".to_owned())
+}
+
+fn not_yet_access_token(_: &str) -> Result<String, String> {
+    Err("JWT access tokens are not there yet".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_has_defaults_for_all_but_its_token() {
+        let receiver: Receiver = "rp=t0ken".parse().unwrap();
+        assert_eq!(receiver.token.expose(), "t0ken");
+        assert_eq!(receiver.caller.audience.as_str(), "rp");
+        assert_eq!(receiver.caller.owner.tenant.as_str(), "default");
+        assert_eq!(receiver.caller.scopes.len(), 2);
+    }
+
+    #[test]
+    fn a_receiver_may_name_audience_organisation_and_scopes() {
+        let text = "rp=t=,aud=https://rp.example,org=acme,scope=ssf.read";
+        let receiver: Receiver = text.parse().unwrap();
+        assert_eq!(receiver.token.expose(), "t=");
+        assert_eq!(receiver.caller.audience.as_str(), "https://rp.example");
+        assert_eq!(receiver.caller.owner.tenant.as_str(), "acme");
+        assert_eq!(receiver.caller.scopes, [Scope::parse("ssf.read").unwrap()].into());
+    }
+
+    #[test]
+    fn what_comes_later_is_refused_by_name() {
+        for (flag, word) in [
+            (["--store", "sqlite:x.db"], "sqlite"),
+            (["--profile", "sailpoint"], "sailpoint"),
+            (["--rate-limit", "1/1"], "rate limits"),
+            (["--access-token-jwks", "x"], "JWT access tokens"),
+        ] {
+            let args = ["axum-server"].into_iter().chain(flag);
+            let error = Flags::try_parse_from(args).unwrap_err().to_string();
+            assert!(error.contains(word) && error.contains(flag[0]), "{error}");
+        }
+    }
+}
