@@ -184,6 +184,14 @@ pub struct HandOut {
     pub remaining: usize,
 }
 
+impl HandOut {
+    /// These entries, and that many more.
+    #[must_use]
+    pub const fn new(entries: Vec<Claimed>, remaining: usize) -> Self {
+        Self { entries, remaining }
+    }
+}
+
 /// Where the SETs of a stream go and whether they may, at one moment.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -231,7 +239,7 @@ pub struct ClaimRequest {
     pub lease_until: Timestamp,
     /// At most so many entries.
     pub most: usize,
-    /// At most so many entries of one stream held at once.
+    /// At most so many ordinary entries of one stream held at once.
     pub most_per_stream: usize,
 }
 
@@ -270,6 +278,21 @@ pub struct Claimed {
     pub token: Option<KeptToken>,
     /// The stream's route at the claim; entries of one stream share it.
     pub route: Arc<Route>,
+}
+
+impl Claimed {
+    /// An entry that was never tried.
+    #[must_use]
+    pub const fn new(
+        jti: Jti,
+        lane: Lane,
+        body: SetBody,
+        emitted_at: Timestamp,
+        fence: Fence,
+        route: Arc<Route>,
+    ) -> Self {
+        Self { jti, lane, body, emitted_at, attempts: 0, fence, token: None, route }
+    }
 }
 
 /// A signed token to be kept for an entry.
@@ -390,6 +413,14 @@ pub struct SettleReport {
     pub verdicts: Vec<(StreamId, Verdict)>,
 }
 
+impl SettleReport {
+    /// What became of the settlements and the streams.
+    #[must_use]
+    pub const fn new(settled: Vec<Settled>, verdicts: Vec<(StreamId, Verdict)>) -> Self {
+        Self { settled, verdicts }
+    }
+}
+
 /// What became of a settlement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -453,6 +484,20 @@ pub struct DeadLetter {
     pub dead_at: Timestamp,
 }
 
+impl DeadLetter {
+    /// A SET that was given up.
+    #[must_use]
+    pub const fn new(
+        jti: Jti,
+        body: SetBody,
+        reason: DeadLetterReason,
+        emitted_at: Timestamp,
+        dead_at: Timestamp,
+    ) -> Self {
+        Self { jti, body, reason, emitted_at, dead_at }
+    }
+}
+
 /// A stream as its operator sees it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -471,6 +516,22 @@ pub struct StreamOverview {
     pub dead_letters: u64,
     /// What became of its entries.
     pub totals: Totals,
+}
+
+impl StreamOverview {
+    /// A stream without entries.
+    #[must_use]
+    pub fn new(record: StreamRecord, health: Health) -> Self {
+        Self {
+            record,
+            health,
+            backlog: 0,
+            oldest_pending: None,
+            next_attempt: None,
+            dead_letters: 0,
+            totals: Totals::default(),
+        }
+    }
 }
 
 /// What became of entries. `accepted` is the sum of all others.

@@ -102,6 +102,30 @@ pub struct Append {
     pub now: Timestamp,
 }
 
+impl Append {
+    /// An event without entries and without an idempotency key.
+    #[must_use]
+    pub const fn new(
+        issuer: Issuer,
+        body: SetBody,
+        txn: Txn,
+        event_type: EventType,
+        order_key: OrderKey,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            issuer,
+            body,
+            txn,
+            event_type,
+            order_key,
+            entries: Vec::new(),
+            idempotency_key: None,
+            now,
+        }
+    }
+}
+
 /// An entry to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -132,6 +156,14 @@ pub struct Appended {
     pub skipped: Vec<StreamId>,
     /// Whether this is the result of an earlier emission under the same key.
     pub repeated: Repeated,
+}
+
+impl Appended {
+    /// A first emission that did that.
+    #[must_use]
+    pub const fn new(txn: Txn, accepted: Arc<[NewEntry]>, skipped: Vec<StreamId>) -> Self {
+        Self { txn, accepted, skipped, repeated: Repeated::No }
+    }
 }
 
 /// Whether an emission repeated an earlier one.

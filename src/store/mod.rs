@@ -24,10 +24,10 @@
 
 mod calls;
 mod emission;
+mod forward;
 pub mod memory;
 
 use std::fmt;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -201,10 +201,12 @@ pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
 ///    before, and returns them. No entry is held by two claims whose leases both last at `now`.
 /// 2. Per stream and order key, `claim` returns only the oldest unsettled entry, and nothing while
 ///    one of that key is held. Control entries are returned before all others of their stream, in
-///    the order written, one at a time.
+///    the order written, one at a time; while one is held, nothing else of the stream is returned.
 /// 3. `claim` returns only entries that may leave ([`may_leave`]) and whose time has come: the
 ///    entry's own retry time, the stream's breaker for ordinary entries (while it is half open one
-///    entry is returned, the probe), the stream's `not_before` for all.
+///    entry is returned, the probe), the stream's `not_before` for all. A control entry does not
+///    wait for the breaker until it has been [`Fate::Return`]ed by a batch that also reports
+///    [`StreamReport::Fails`] for its stream: it was the probe then.
 /// 4. The cost of `claim` does not depend on entries that wait behind a head, for a retry, or on
 ///    stopped streams.
 /// 5. `keep_tokens` is compare-and-set per entry: the first token wins and is returned, together
@@ -222,6 +224,8 @@ pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
 ///
 /// [`may_leave`]: crate::outbox::may_leave
 /// [`Health::record`]: crate::outbox::Health::record
+/// [`Fate::Return`]: crate::outbox::Fate::Return
+/// [`StreamReport::Fails`]: crate::outbox::StreamReport::Fails
 #[async_trait]
 pub trait WorkerStore: fmt::Debug + Send + Sync + 'static {
     /// Claims entries for pushing.

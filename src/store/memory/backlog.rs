@@ -1,0 +1,290 @@
+//! The unsettled entries of one stream: what waits, in which order, and what is held.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::schedule::Due;
+use crate::id::{Jti, OrderKey};
+use crate::outbox::{Fence, KeptToken, Lane};
+use crate::set::SetBody;
+use crate::store::NewControl;
+use crate::timestamp::Timestamp;
+
+/// An entry that is not settled yet.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) jti: Jti,
+    pub(super) lane: Lane,
+    /// Absent for control entries: they keep their order with each other.
+    order_key: Option<OrderKey>,
+    pub(super) body: SetBody,
+    pub(super) emitted_at: Timestamp,
+    pub(super) attempts: u32,
+    pub(super) fence: Fence,
+    pub(super) token: Option<KeptToken>,
+    /// While it is held, the end of the lease.
+    due: Due,
+    held: bool,
+    /// A control entry goes out though the breaker is open; once it failed with its stream, it
+    /// waits for the breaker like all others.
+    pub(super) waits_for_breaker: bool,
+}
+
+/// The unsettled entries of one stream, numbered in the order they came.
+///
+/// Of the ordinary entries only the heads, the oldest of each order key, are kept by time: what
+/// waits behind a head costs a claim nothing.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    last_number: u64,
+    entries: BTreeMap<u64, Entry>,
+    by_jti: HashMap<Jti, u64>,
+    by_key: BTreeSet<(OrderKey, u64)>,
+    heads_at_once: BTreeSet<u64>,
+    heads_later: BTreeSet<(Timestamp, u64)>,
+    updates: BTreeSet<u64>,
+    verification: Option<u64>,
+    leases: BTreeSet<(Timestamp, u64)>,
+    control_leases: BTreeSet<(Timestamp, u64)>,
+}
+
+impl Backlog {
+    /// How many entries wait.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// How many of them are ordinary.
+    pub(super) fn ordinary_len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// The oldest entry.
+    pub(super) fn oldest(&self) -> Option<&Entry> {
+        self.entries.values().next()
+    }
+
+    pub(super) fn contains(&self, jti: &Jti) -> bool {
+        self.by_jti.contains_key(jti)
+    }
+
+    pub(super) fn get_mut(&mut self, jti: &Jti) -> Option<&mut Entry> {
+        self.entries.get_mut(self.by_jti.get(jti)?)
+    }
+
+    /// Ordinary entries, oldest first.
+    pub(super) fn ordinary(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values().filter(|entry| entry.order_key.is_some())
+    }
+
+    /// Control entries of those lanes, in the order written.
+    pub(super) fn control(&self, may_leave: impl Fn(Lane) -> bool) -> Vec<&Entry> {
+        let numbers: BTreeSet<u64> =
+            self.updates.iter().copied().chain(self.verification).collect();
+        let entries = numbers.iter().filter_map(|number| self.entries.get(number));
+        entries.filter(|entry| may_leave(entry.lane)).collect()
+    }
+
+    /// Adds an ordinary entry.
+    pub(super) fn push(&mut self, jti: Jti, key: &OrderKey, body: SetBody, now: Timestamp) {
+        let number = self.insert(Entry {
+            order_key: Some(key.clone()),
+            ..Entry::new(jti, Lane::Ordinary, body, now)
+        });
+        self.by_key.insert((key.clone(), number));
+        if self.head(key) == Some(number) {
+            self.list(number);
+        }
+    }
+
+    /// Adds a control entry.
+    pub(super) fn push_control(&mut self, new: NewControl) {
+        let number = self.insert(Entry::new(new.jti, new.lane, new.body, new.now));
+        match new.lane {
+            Lane::Verification => self.verification = Some(number),
+            Lane::StreamUpdated | Lane::Ordinary => {
+                self.updates.insert(number);
+            }
+        }
+    }
+
+    /// Takes an entry out; the next of its order key becomes a head.
+    pub(super) fn remove(&mut self, jti: &Jti) -> Option<Entry> {
+        let number = self.by_jti.remove(jti)?;
+        self.unlist(number);
+        let entry = self.entries.remove(&number)?;
+        match &entry.order_key {
+            Some(key) => {
+                let was_head = self.head(key) == Some(number);
+                self.by_key.remove(&(key.clone(), number));
+                if let (true, Some(next)) = (was_head, self.head(key)) {
+                    self.list(next);
+                }
+            }
+            None => {
+                self.updates.remove(&number);
+                self.verification = self.verification.filter(|&kept| kept != number);
+            }
+        }
+        Some(entry)
+    }
+
+    /// Takes the unsettled verification out.
+    pub(super) fn remove_verification(&mut self) -> Option<Entry> {
+        let jti = self.entries.get(&self.verification?)?.jti.clone();
+        self.remove(&jti)
+    }
+
+    /// Takes all entries out; says how many there were.
+    pub(super) fn clear(&mut self) -> u64 {
+        let discarded = self.entries.len() as u64;
+        *self = Self { last_number: self.last_number, ..Self::default() };
+        discarded
+    }
+
+    /// The control entry whose turn it is: the first that may leave.
+    pub(super) fn control_head(&self, may_leave: impl Fn(Lane) -> bool) -> Option<&Entry> {
+        let update = self.updates.first().copied().filter(|_| may_leave(Lane::StreamUpdated));
+        let verification = self.verification.filter(|_| may_leave(Lane::Verification));
+        let first = match (update, verification) {
+            (Some(update), Some(verification)) => update.min(verification),
+            (first, None) | (None, first) => first?,
+        };
+        self.entries.get(&first)
+    }
+
+    /// When the first head of an order key can be claimed.
+    pub(super) fn heads_due(&self) -> Due {
+        match self.heads_later.first() {
+            _ if !self.heads_at_once.is_empty() => Due::AtOnce,
+            Some(&(at, _)) => Due::At(at),
+            None => Due::Never,
+        }
+    }
+
+    /// The head that is to be claimed at `now`. Those whose time has come go before those that
+    /// never waited, so that a busy stream does not starve its retries.
+    pub(super) fn next_head(&self, now: Timestamp) -> Option<&Entry> {
+        let waited =
+            self.heads_later.first().filter(|(at, _)| *at <= now).map(|(_, number)| number);
+        self.entries.get(waited.or_else(|| self.heads_at_once.first())?)
+    }
+
+    /// When fewer than `most` ordinary entries are held.
+    pub(super) fn ordinary_free(&self, most: usize) -> Due {
+        free(&self.leases, most)
+    }
+
+    /// When no control entry is held.
+    pub(super) fn control_free(&self) -> Due {
+        free(&self.control_leases, 1)
+    }
+
+    /// Marks an entry as held.
+    pub(super) fn hold(
+        &mut self,
+        jti: &Jti,
+        fence: Fence,
+        lease_until: Timestamp,
+    ) -> Option<&Entry> {
+        self.reschedule(jti, |entry| {
+            entry.held = true;
+            entry.due = Due::At(lease_until);
+            entry.fence = fence;
+        })
+    }
+
+    /// Ends a claim: the entry can be claimed again when `due` says so.
+    pub(super) fn release(&mut self, jti: &Jti, due: Due) {
+        self.reschedule(jti, |entry| {
+            entry.held = false;
+            entry.due = due;
+        });
+    }
+
+    fn reschedule(&mut self, jti: &Jti, change: impl FnOnce(&mut Entry)) -> Option<&Entry> {
+        let number = *self.by_jti.get(jti)?;
+        self.unlist(number);
+        change(self.entries.get_mut(&number)?);
+        self.list(number);
+        self.entries.get(&number)
+    }
+
+    fn insert(&mut self, entry: Entry) -> u64 {
+        self.last_number += 1;
+        self.by_jti.insert(entry.jti.clone(), self.last_number);
+        self.entries.insert(self.last_number, entry);
+        self.last_number
+    }
+
+    /// The number of the oldest entry of an order key.
+    fn head(&self, key: &OrderKey) -> Option<u64> {
+        let (first, number) = self.by_key.range((key.clone(), 0)..).next()?;
+        (first == key).then_some(*number)
+    }
+
+    /// Enters an entry, a head or a control entry, in the lists by time.
+    fn list(&mut self, number: u64) {
+        let Some(entry) = self.entries.get(&number) else { return };
+        match (entry.due, &entry.order_key) {
+            (Due::AtOnce, Some(_)) => {
+                self.heads_at_once.insert(number);
+            }
+            (Due::At(at), Some(_)) => {
+                self.heads_later.insert((at, number));
+                if entry.held {
+                    self.leases.insert((at, number));
+                }
+            }
+            (Due::At(at), None) if entry.held => {
+                self.control_leases.insert((at, number));
+            }
+            (_, None) | (Due::Never, Some(_)) => {}
+        }
+    }
+
+    fn unlist(&mut self, number: u64) {
+        let Some(entry) = self.entries.get(&number) else { return };
+        self.heads_at_once.remove(&number);
+        if let Due::At(at) = entry.due {
+            self.heads_later.remove(&(at, number));
+            self.leases.remove(&(at, number));
+            self.control_leases.remove(&(at, number));
+        }
+    }
+}
+
+impl Entry {
+    fn new(jti: Jti, lane: Lane, body: SetBody, now: Timestamp) -> Self {
+        Self {
+            jti,
+            lane,
+            order_key: None,
+            body,
+            emitted_at: now,
+            attempts: 0,
+            fence: Fence::default(),
+            token: None,
+            due: Due::AtOnce,
+            held: false,
+            waits_for_breaker: false,
+        }
+    }
+
+    /// When it can be claimed, as far as it is for the entry to say.
+    pub(super) fn due(&self) -> Due {
+        self.due
+    }
+
+    /// Whether a claim of it has not ended, its lease lasting or not.
+    pub(super) fn is_held(&self) -> bool {
+        self.held
+    }
+}
+
+/// When fewer than `most` of these leases last.
+fn free(leases: &BTreeSet<(Timestamp, u64)>, most: usize) -> Due {
+    match most.checked_sub(1) {
+        None => Due::Never,
+        Some(others) => leases.iter().nth_back(others).map(|(until, _)| *until).into(),
+    }
+}

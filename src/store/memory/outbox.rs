@@ -1,0 +1,84 @@
+//! The outbox of the store in memory.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+
+use super::MemoryStore;
+use super::interest::{takes_entries, wants};
+use super::state::IssuerState;
+use crate::store::{
+    Append, Appended, Candidate, CandidateQuery, NewEntry, Outbox, Repeated, StoreError,
+};
+
+/// Commits each append on its own.
+#[derive(Debug)]
+pub(super) struct MemoryOutbox<'a>(&'a MemoryStore);
+
+impl<'a> MemoryOutbox<'a> {
+    pub(super) fn new(store: &'a MemoryStore) -> Self {
+        Self(store)
+    }
+}
+
+#[async_trait]
+impl Outbox for MemoryOutbox<'_> {
+    async fn candidates(&mut self, query: &CandidateQuery) -> Result<Vec<Candidate>, StoreError> {
+        Ok(self.0.lock().of(&query.issuer).candidates(query))
+    }
+
+    async fn append(&mut self, append: Append) -> Result<Appended, StoreError> {
+        self.0.lock().of(&append.issuer.clone()).append(append)
+    }
+}
+
+impl IssuerState {
+    fn candidates(&self, query: &CandidateQuery) -> Vec<Candidate> {
+        self.interests
+            .candidates(&query.event_type, &query.subject)
+            .filter_map(|id| self.streams.get(&id))
+            .map(|stream| &stream.record)
+            .filter(|record| wants(record, &query.event_type))
+            .map(|r| Candidate::new(r.stream_id.clone(), r.owner.clone(), r.audience.clone()))
+            .collect()
+    }
+
+    fn append(&mut self, append: Append) -> Result<Appended, StoreError> {
+        let key = append.idempotency_key;
+        if let Some(first) = key.as_ref().and_then(|key| self.first_results.by_key.get(key)) {
+            return Ok(Appended { repeated: Repeated::Yes, ..first.clone() });
+        }
+        let (accepted, skipped): (Vec<NewEntry>, Vec<NewEntry>) =
+            append.entries.into_iter().partition(|entry| {
+                let stream = self.streams.get(&entry.stream_id);
+                stream.is_some_and(|stream| takes_entries(&stream.record))
+            });
+        self.check_unused(&accepted)?;
+        for NewEntry { stream_id, jti } in accepted.iter().cloned() {
+            if let Some(stream) = self.streams.get_mut(&stream_id) {
+                stream.accept(jti, &append.order_key, append.body.clone(), append.now);
+                self.changed(&stream_id);
+            }
+        }
+        let skipped = skipped.into_iter().map(|entry| entry.stream_id).collect();
+        let appended = Appended::new(append.txn, accepted.into(), skipped);
+        if let Some(key) = key {
+            self.first_results.by_time.insert((append.now, key.clone()));
+            self.first_results.by_key.insert(key, appended.clone());
+        }
+        Ok(appended)
+    }
+
+    fn check_unused(&self, entries: &[NewEntry]) -> Result<(), StoreError> {
+        let mut seen = HashSet::new();
+        for entry in entries {
+            if !seen.insert(&entry.jti) {
+                return Err(StoreError::IdTaken);
+            }
+            if let Some(stream) = self.streams.get(&entry.stream_id) {
+                stream.check_unused(&entry.jti)?;
+            }
+        }
+        Ok(())
+    }
+}

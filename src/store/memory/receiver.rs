@@ -1,0 +1,233 @@
+//! The receiver face of the store in memory.
+
+use async_trait::async_trait;
+
+use super::MemoryStore;
+use super::interest::takes_entries;
+use super::state::{IssuerState, add};
+use crate::id::{Issuer, Owner, StreamId};
+use crate::outbox::DeadLetterReason;
+use crate::store::{
+    Acknowledgement, Activity, Deleted, HandOut, HandOutRequest, KeepToken, Kept, NewVerification,
+    Queue, ReceiverStore, StoreError, StreamUpdate, SubjectChange, VerificationQueued,
+};
+use crate::stream::StreamRecord;
+
+#[async_trait]
+impl ReceiverStore for MemoryStore {
+    async fn create_stream(&self, record: StreamRecord, most: u32) -> Result<(), StoreError> {
+        self.lock().of(&record.issuer.clone()).create(record, most)
+    }
+
+    async fn read_stream(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+    ) -> Result<StreamRecord, StoreError> {
+        Ok(self.lock().of(issuer).owned(owner, stream)?.record.clone())
+    }
+
+    async fn list_streams(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+    ) -> Result<Vec<StreamRecord>, StoreError> {
+        let mut state = self.lock();
+        let state = state.of(issuer);
+        let ids = state.owners.get(owner).into_iter().flatten();
+        Ok(ids.filter_map(|id| state.streams.get(id)).map(|s| s.record.clone()).collect())
+    }
+
+    async fn update_stream(&self, update: StreamUpdate) -> Result<StreamRecord, StoreError> {
+        self.lock().of(&update.record.issuer.clone()).update(update)
+    }
+
+    async fn delete_stream(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+    ) -> Result<Deleted, StoreError> {
+        self.lock().of(issuer).delete(owner, stream)
+    }
+
+    async fn change_subject(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+        change: SubjectChange,
+    ) -> Result<(), StoreError> {
+        self.lock().of(issuer).change_subject(owner, stream, &change)
+    }
+
+    async fn queue_verification(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+        verification: NewVerification,
+    ) -> Result<VerificationQueued, StoreError> {
+        self.lock().of(issuer).queue_verification(owner, stream, verification)
+    }
+
+    async fn acknowledge(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+        acknowledgement: Acknowledgement,
+    ) -> Result<(), StoreError> {
+        self.lock().of(issuer).acknowledge(owner, stream, acknowledgement)
+    }
+
+    async fn hand_out(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+        request: HandOutRequest,
+    ) -> Result<HandOut, StoreError> {
+        let mut state = self.lock();
+        let stream = state.of(issuer).owned(owner, stream)?;
+        if stream.is_push() {
+            return Err(StoreError::NotFound);
+        }
+        let entries = stream.hand_out(request.most);
+        let remaining = stream.pollable().saturating_sub(entries.len());
+        Ok(HandOut::new(entries, remaining))
+    }
+
+    async fn keep_polled(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+        tokens: Vec<KeepToken>,
+    ) -> Result<Vec<Kept>, StoreError> {
+        let mut state = self.lock();
+        let stream = state.of(issuer).owned(owner, stream)?;
+        let keep = |token: KeepToken| {
+            let ours = token.stream_id == stream.record.stream_id;
+            if ours { stream.keep(token) } else { Kept::Gone }
+        };
+        Ok(tokens.into_iter().map(keep).collect())
+    }
+
+    async fn touch(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        activity: Activity,
+    ) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        let state = state.of(issuer);
+        state.owned(owner, &activity.stream_id)?;
+        state.touch(&activity.stream_id, activity.at);
+        Ok(())
+    }
+}
+
+impl IssuerState {
+    fn create(&mut self, record: StreamRecord, most: u32) -> Result<(), StoreError> {
+        if self.suspended.contains(&record.owner) {
+            return Err(StoreError::Suspended);
+        }
+        if self.owners.get(&record.owner).map_or(0, Vec::len) >= most as usize {
+            return Err(StoreError::StreamLimit);
+        }
+        if self.streams.contains_key(&record.stream_id) {
+            return Err(StoreError::IdTaken);
+        }
+        self.insert(record);
+        Ok(())
+    }
+
+    fn update(&mut self, update: StreamUpdate) -> Result<StreamRecord, StoreError> {
+        let StreamUpdate { mut record, expected_version, queue, announce } = update;
+        let stream = self.owned(&record.owner, &record.stream_id)?;
+        if stream.record.version != expected_version {
+            return Err(StoreError::Conflict);
+        }
+        if let Some(control) = &announce {
+            stream.check_unused(&control.jti)?;
+        }
+        record.version = expected_version.saturating_add(1);
+        let stream = self.replace(record.clone()).ok_or(StoreError::NotFound)?;
+        match queue {
+            Queue::Keep => {}
+            Queue::Discard => stream.discard_disabled(),
+        }
+        if let Some(control) = announce {
+            stream.accept_control(control);
+        }
+        self.changed(&record.stream_id);
+        Ok(record)
+    }
+
+    fn delete(&mut self, owner: &Owner, id: &StreamId) -> Result<Deleted, StoreError> {
+        self.owned(owner, id)?;
+        let mut stream = self.remove(id).ok_or(StoreError::NotFound)?;
+        let discarded = stream.discard_deleted();
+        add(&mut self.departed, stream.totals());
+        Ok(Deleted::new(discarded))
+    }
+
+    fn change_subject(
+        &mut self,
+        owner: &Owner,
+        id: &StreamId,
+        change: &SubjectChange,
+    ) -> Result<(), StoreError> {
+        self.owned(owner, id)?;
+        if let Some(stream) = self.streams.get(id) {
+            self.interests.change(&stream.record, change);
+        }
+        Ok(())
+    }
+
+    fn queue_verification(
+        &mut self,
+        owner: &Owner,
+        id: &StreamId,
+        verification: NewVerification,
+    ) -> Result<VerificationQueued, StoreError> {
+        let NewVerification { control, min_interval } = verification;
+        let stream = self.owned(owner, id)?;
+        if let Some(earliest) = stream.verified_at.map(|last| last.after(min_interval))
+            && control.now < earliest
+        {
+            return Ok(VerificationQueued::TooSoon(earliest));
+        }
+        stream.check_unused(&control.jti)?;
+        stream.verified_at = Some(control.now);
+        if takes_entries(&stream.record) {
+            stream.accept_control(control);
+        } else {
+            stream.drop_unheld();
+        }
+        self.changed(id);
+        Ok(VerificationQueued::Queued)
+    }
+
+    fn acknowledge(
+        &mut self,
+        owner: &Owner,
+        id: &StreamId,
+        acknowledgement: Acknowledgement,
+    ) -> Result<(), StoreError> {
+        let Acknowledgement { acks, errors, now } = acknowledgement;
+        self.owned(owner, id)?;
+        // Errors first: what is named both ways ends as a dead letter.
+        for (jti, error) in errors {
+            self.bury(id, &jti, DeadLetterReason::Reported(error), now);
+        }
+        let stream = self.owned(owner, id)?;
+        for jti in acks {
+            stream.deliver(&jti, None);
+        }
+        self.changed(id);
+        Ok(())
+    }
+}

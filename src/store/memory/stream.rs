@@ -1,0 +1,219 @@
+//! One stream: its record, its health, its entries and what became of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::backlog::{Backlog, Entry};
+use super::schedule::Due;
+use crate::id::{Jti, OrderKey};
+use crate::outbox::{DeadLetterReason, Fence, Health, Lane, may_leave};
+use crate::set::SetBody;
+use crate::store::{Claimed, DeadLetter, KeepToken, Kept, NewControl, Route, StoreError, Totals};
+use crate::stream::{Delivery, StreamRecord};
+use crate::timestamp::Timestamp;
+
+/// A stream and everything of it.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) record: StreamRecord,
+    /// The route of the record, shared by all entries that are handed out.
+    route: Arc<Route>,
+    pub(super) health: Health,
+    pub(super) backlog: Backlog,
+    /// By the time of their death, then in the order of it.
+    pub(super) dead_letters: BTreeMap<Death, DeadLetter>,
+    /// What became of entries; those that wait are counted by the backlog.
+    totals: Totals,
+    pub(super) active_at: Timestamp,
+    pub(super) verified_at: Option<Timestamp>,
+}
+
+/// When a dead letter died, and the how manieth of its stream it was.
+pub(super) type Death = (Timestamp, u64);
+
+impl Stream {
+    pub(super) fn new(record: StreamRecord) -> Self {
+        Self {
+            route: Arc::new(Route::of(&record)),
+            active_at: record.created_at,
+            record,
+            health: Health::default(),
+            backlog: Backlog::default(),
+            dead_letters: BTreeMap::new(),
+            totals: Totals::default(),
+            verified_at: None,
+        }
+    }
+
+    pub(super) fn replace_record(&mut self, record: StreamRecord) {
+        self.route = Arc::new(Route::of(&record));
+        self.record = record;
+    }
+
+    /// What became of its entries.
+    pub(super) fn totals(&self) -> Totals {
+        Totals { waiting: self.backlog.len() as u64, ..self.totals }
+    }
+
+    /// Whether entries of that lane may leave now.
+    pub(super) fn may_leave(&self, lane: Lane) -> bool {
+        may_leave(self.record.status, self.record.status_set_by, lane)
+    }
+
+    pub(super) fn is_push(&self) -> bool {
+        match self.record.delivery {
+            Delivery::Push(_) => true,
+            Delivery::Poll => false,
+        }
+    }
+
+    /// Whether a new entry may have that identifier.
+    pub(super) fn check_unused(&self, jti: &Jti) -> Result<(), StoreError> {
+        if self.backlog.contains(jti) { Err(StoreError::IdTaken) } else { Ok(()) }
+    }
+
+    /// Accepts an ordinary entry.
+    pub(super) fn accept(&mut self, jti: Jti, key: &OrderKey, body: SetBody, now: Timestamp) {
+        self.totals.accepted += 1;
+        self.backlog.push(jti, key, body, now);
+    }
+
+    /// Accepts a control entry; a verification replaces an unsettled older one.
+    pub(super) fn accept_control(&mut self, control: NewControl) {
+        self.totals.accepted += 1;
+        if control.lane == Lane::Verification && self.backlog.remove_verification().is_some() {
+            self.totals.discarded_replaced += 1;
+        }
+        self.backlog.push_control(control);
+    }
+
+    /// Accepts and discards an entry of a disabled stream in one.
+    pub(super) fn drop_unheld(&mut self) {
+        self.totals.accepted += 1;
+        self.totals.discarded_disabled += 1;
+    }
+
+    /// Discards all that waits, because the stream is disabled.
+    pub(super) fn discard_disabled(&mut self) {
+        self.totals.discarded_disabled += self.backlog.clear();
+    }
+
+    /// Discards all that waits, because the stream is deleted. Says how much it was.
+    pub(super) fn discard_deleted(&mut self) -> u64 {
+        let discarded = self.backlog.clear();
+        self.totals.discarded_deleted += discarded;
+        discarded
+    }
+
+    /// Ends an entry as delivered.
+    pub(super) fn deliver(&mut self, jti: &Jti, unusual_status: Option<u16>) {
+        if self.backlog.remove(jti).is_some() {
+            self.totals.delivered += 1;
+            self.totals.delivered_unusually += u64::from(unusual_status.is_some());
+        }
+    }
+
+    /// Ends an entry as a dead letter.
+    pub(super) fn bury(
+        &mut self,
+        jti: &Jti,
+        reason: DeadLetterReason,
+        now: Timestamp,
+    ) -> Option<Death> {
+        let Entry { jti, body, emitted_at, .. } = self.backlog.remove(jti)?;
+        self.totals.dead += 1;
+        let death = (now, self.totals.dead);
+        let letter = DeadLetter::new(jti, body, reason, emitted_at, now);
+        self.dead_letters.insert(death, letter);
+        Some(death)
+    }
+
+    /// When the next entry can be claimed, if at most `most_held` ordinary ones are held at once.
+    pub(super) fn due(&self, most_held: usize) -> Due {
+        self.control_due().min(self.ordinary_due(most_held))
+    }
+
+    /// Claims one entry, if there is one whose time has come.
+    pub(super) fn claim(
+        &mut self,
+        most_held: usize,
+        now: Timestamp,
+        fence: Fence,
+        lease_until: Timestamp,
+    ) -> Option<Claimed> {
+        let next = if self.control_due().has_come(now) {
+            self.backlog.control_head(|lane| self.may_leave(lane))
+        } else if self.ordinary_due(most_held).has_come(now) {
+            self.backlog.next_head(now)
+        } else {
+            None
+        };
+        let jti = next?.jti.clone();
+        let entry = self.backlog.hold(&jti, fence, lease_until)?;
+        Some(hand(entry, &self.route))
+    }
+
+    /// What a poll gets: control entries first, then the oldest.
+    pub(super) fn hand_out(&self, most: usize) -> Vec<Claimed> {
+        let control = self.backlog.control(|lane| self.may_leave(lane));
+        let ordinary = self.backlog.ordinary().filter(|_| self.may_leave(Lane::Ordinary));
+        control.into_iter().chain(ordinary).take(most).map(|e| hand(e, &self.route)).collect()
+    }
+
+    /// How many entries a poll of any size would get.
+    pub(super) fn pollable(&self) -> usize {
+        let control = self.backlog.control(|lane| self.may_leave(lane)).len();
+        let ordinary = self.may_leave(Lane::Ordinary).then(|| self.backlog.ordinary_len());
+        control + ordinary.unwrap_or(0)
+    }
+
+    /// Keeps a token, unless an earlier one counts.
+    pub(super) fn keep(&mut self, new: KeepToken) -> Kept {
+        let (status, set_by) = (self.record.status, self.record.status_set_by);
+        let Some(entry) = self.backlog.get_mut(&new.jti) else { return Kept::Gone };
+        if entry.fence != new.fence || !may_leave(status, set_by, entry.lane) {
+            return Kept::Gone;
+        }
+        let earlier = entry.token.take().filter(|token| Some(&token.kid) != new.replaces.as_ref());
+        let token = earlier.unwrap_or(new.token);
+        entry.token = Some(token.clone());
+        Kept::Token { token, route: Arc::clone(&self.route) }
+    }
+
+    fn control_due(&self) -> Due {
+        let head = self.backlog.control_head(|lane| self.may_leave(lane));
+        let Some(head) = head.filter(|_| self.is_push()) else { return Due::Never };
+        let breaker = self.health.open_until.filter(|_| head.waits_for_breaker);
+        head.due()
+            .max(self.backlog.control_free())
+            .max(self.health.not_before.into())
+            .max(breaker.into())
+    }
+
+    fn ordinary_due(&self, most_held: usize) -> Due {
+        if !self.is_push() || !self.may_leave(Lane::Ordinary) {
+            return Due::Never;
+        }
+        // Once the breaker has opened, one entry goes alone, as the probe.
+        let most_held = self.health.open_until.map_or(most_held, |_| most_held.min(1));
+        self.backlog
+            .heads_due()
+            .max(self.backlog.ordinary_free(most_held))
+            // What a control entry announces, the receiver learns before all that comes after it.
+            .max(self.backlog.control_free())
+            .max(self.health.ordinary_from().into())
+    }
+}
+
+fn hand(entry: &Entry, route: &Arc<Route>) -> Claimed {
+    Claimed {
+        jti: entry.jti.clone(),
+        lane: entry.lane,
+        body: entry.body.clone(),
+        emitted_at: entry.emitted_at,
+        attempts: entry.attempts,
+        fence: entry.fence,
+        token: entry.token.clone(),
+        route: Arc::clone(route),
+    }
+}
