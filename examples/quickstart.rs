@@ -151,7 +151,8 @@ impl Receiver {
     async fn poll(&self, stream: &Value) -> Result<String> {
         let url = stream["delivery"]["endpoint_url"].as_str().ok_or("no poll endpoint")?;
         let reply = self.send("POST", url, Body::from(json!({"maxEvents": 1}).to_string())).await?;
-        let (jti, token) = reply["sets"].as_object().and_then(|sets| sets.iter().next()).ok_or("no SET")?;
+        let (jti, token) =
+            reply["sets"].as_object().and_then(|sets| sets.iter().next()).ok_or("no SET")?;
         let ack = json!({"ack": [jti], "maxEvents": 0}).to_string();
         self.send("POST", url, Body::from(ack)).await?;
         Ok(token.as_str().ok_or("a SET is a string")?.to_owned())

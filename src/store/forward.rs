@@ -121,6 +121,10 @@ macro_rules! forward {
             ) -> Result<(), StoreError> {
                 (**self).touch(issuer, owner, activity).await
             }
+
+            async fn wait_for_change(&self) -> Change {
+                (**self).wait_for_change().await
+            }
         }
 
         #[deny(clippy::missing_trait_methods)]
@@ -215,10 +219,6 @@ macro_rules! forward {
         impl<T: StreamStore + ?Sized> StreamStore for $pointer<T> {
             fn outbox(&self) -> Box<dyn Outbox + '_> {
                 (**self).outbox()
-            }
-
-            async fn wait_for_change(&self) -> Change {
-                (**self).wait_for_change().await
             }
         }
     };

@@ -16,9 +16,7 @@ pub(crate) fn service(router: Router) -> axum::Router {
 async fn handle(State(router): State<Router>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     match read(body, router.body_limit(parts.uri.path())).await {
-        Some(body) => {
-            router.handle(http::Request::from_parts(parts, body)).await.map(Body::from)
-        }
+        Some(body) => router.handle(http::Request::from_parts(parts, body)).await.map(Body::from),
         None => StatusCode::BAD_REQUEST.into_response(),
     }
 }

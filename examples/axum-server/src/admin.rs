@@ -79,8 +79,8 @@ async fn emit(
     body: Result<Json<NewEvent>, JsonRejection>,
 ) -> Result<Response, Refused> {
     let Json(new) = body.map_err(|e| Refused::bad(e.body_text()))?;
-    let subject = Subject::parse(&new.subject)
-        .map_err(|e| Refused::bad(format!("subject: {e}")))?;
+    let subject =
+        Subject::parse(&new.subject).map_err(|e| Refused::bad(format!("subject: {e}")))?;
     let mut event = Event::new(new.event_type, subject).with_members(new.event);
     if let Some(txn) = new.txn {
         event = event.with_txn(txn);

@@ -162,7 +162,9 @@ fn secret(text: &str) -> Result<Secret, String> {
 fn store(text: &str) -> Result<String, String> {
     match text {
         "memory" => Ok(text.to_owned()),
-        _ => Err("only `memory` is there yet: the sqlite and postgres stores come later".to_owned()),
+        _ => {
+            Err("only `memory` is there yet: the sqlite and postgres stores come later".to_owned())
+        }
     }
 }
 

@@ -93,8 +93,7 @@ where
     L: axum::serve::Listener,
     L::Addr: std::fmt::Debug,
 {
-    let (mut term, mut int) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (stopping, stopped) = tokio::sync::oneshot::channel();
     let stop = async move {
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }

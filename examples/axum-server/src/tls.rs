@@ -65,7 +65,10 @@ impl Listener for TlsListener {
     }
 }
 
-fn config(cert: &Path, key: &Path) -> Result<ServerConfig, Box<dyn std::error::Error + Send + Sync>> {
+fn config(
+    cert: &Path,
+    key: &Path,
+) -> Result<ServerConfig, Box<dyn std::error::Error + Send + Sync>> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(cert)?.collect();
     let key = PrivateKeyDer::from_pem_file(key)?;
     Ok(ServerConfig::builder_with_provider(Arc::new(default_provider()))

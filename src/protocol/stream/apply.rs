@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::parse::{
-    Change, DeliveryMethod, DeliveryPatch, PatchStream, ReplaceStream, RequestedDelivery, Supplied,
-    push_endpoint, requested,
+    DeliveryMethod, DeliveryPatch, MemberChange, PatchStream, ReplaceStream, RequestedDelivery,
+    Supplied, push_endpoint, requested,
 };
 use super::view::{DeliveryView, StreamContext, StreamView};
 use crate::egress::EgressPolicy;
@@ -43,14 +43,14 @@ impl PatchStream {
             set_delivery(&mut record, delivery);
         }
         match self.events_requested {
-            Change::Keep => {}
-            Change::Remove => set_events(&mut record, None, context),
-            Change::Set(wanted) => set_events(&mut record, Some(wanted), context),
+            MemberChange::Keep => {}
+            MemberChange::Remove => set_events(&mut record, None, context),
+            MemberChange::Set(wanted) => set_events(&mut record, Some(wanted), context),
         }
         match self.description {
-            Change::Keep => {}
-            Change::Remove => record.description = None,
-            Change::Set(description) => record.description = Some(description),
+            MemberChange::Keep => {}
+            MemberChange::Remove => record.description = None,
+            MemberChange::Set(description) => record.description = Some(description),
         }
         record.updated_at = now;
         Ok(record)
@@ -116,9 +116,9 @@ fn merge(
         }
     };
     let authorization = match &patch.authorization {
-        Change::Set(header) => Some(header.clone()),
-        Change::Remove => None,
-        Change::Keep => old.and_then(|old| kept_secret(old, &endpoint)),
+        MemberChange::Set(header) => Some(header.clone()),
+        MemberChange::Remove => None,
+        MemberChange::Keep => old.and_then(|old| kept_secret(old, &endpoint)),
     };
     Ok(Delivery::Push(PushDelivery::new(endpoint, authorization)))
 }

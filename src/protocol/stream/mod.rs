@@ -6,7 +6,7 @@ mod view;
 
 pub(super) use parse::required_stream_id;
 pub use parse::{
-    Change, CreateStream, DeliveryMethod, DeliveryPatch, PatchStream, ReplaceStream,
+    CreateStream, DeliveryMethod, DeliveryPatch, MemberChange, PatchStream, ReplaceStream,
     RequestedDelivery, Supplied, requested_stream_id,
 };
 pub use view::{DeliveryView, StreamContext, StreamView};

@@ -40,9 +40,9 @@ pub struct PatchStream {
     /// What changes inside `delivery`.
     pub delivery: Option<DeliveryPatch>,
     /// What happens to `events_requested`.
-    pub events_requested: Change<Vec<EventType>>,
+    pub events_requested: MemberChange<Vec<EventType>>,
     /// What happens to `description`.
-    pub description: Change<String>,
+    pub description: MemberChange<String>,
     /// Members that must match what the transmitter supplied.
     pub supplied: Supplied,
 }
@@ -73,7 +73,7 @@ pub struct DeliveryPatch {
     /// The endpoint, as it came: its rules depend on the method.
     pub endpoint_url: Option<String>,
     /// What happens to the secret.
-    pub authorization: Change<AuthorizationHeader>,
+    pub authorization: MemberChange<AuthorizationHeader>,
 }
 
 /// A delivery method this transmitter supports.
@@ -89,7 +89,7 @@ pub enum DeliveryMethod {
 /// What happens to a member that may be kept, removed or set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Change<T> {
+pub enum MemberChange<T> {
     /// It was absent: it stays.
     Keep,
     /// It was `null`: it goes.
@@ -152,8 +152,8 @@ pub(super) fn requested(
             let text = text.ok_or_else(|| missing("delivery.endpoint_url"))?;
             let endpoint = push_endpoint(text, egress)?;
             let authorization = match &delivery.authorization {
-                Change::Set(header) => Some(header.clone()),
-                Change::Keep | Change::Remove => None,
+                MemberChange::Set(header) => Some(header.clone()),
+                MemberChange::Keep | MemberChange::Remove => None,
             };
             Ok(RequestedDelivery::Push(PushDelivery::new(endpoint, authorization)))
         }
@@ -182,12 +182,12 @@ impl DeliveryPatch {
         };
         let endpoint_url = delivery.string("endpoint_url")?.map(str::to_owned);
         let authorization = match delivery.get("authorization_header") {
-            None => Change::Keep,
-            Some(Value::Null) => Change::Remove,
+            None => MemberChange::Keep,
+            Some(Value::Null) => MemberChange::Remove,
             Some(_) => {
                 let text = delivery.string("authorization_header")?.unwrap_or_default();
                 let problem = |e| delivery.fault("authorization_header", Problem::Authorization(e));
-                Change::Set(AuthorizationHeader::parse(text).map_err(problem)?)
+                MemberChange::Set(AuthorizationHeader::parse(text).map_err(problem)?)
             }
         };
         Ok(Self { method, endpoint_url, authorization })
@@ -204,12 +204,14 @@ impl PatchStream {
         let members = Members::of(&map);
         let delivery = members.members("delivery")?;
         let events_requested = match members.get("events_requested") {
-            Some(Value::Null) => Change::Remove,
-            _ => event_types(&members)?.map_or(Change::Keep, Change::Set),
+            Some(Value::Null) => MemberChange::Remove,
+            _ => event_types(&members)?.map_or(MemberChange::Keep, MemberChange::Set),
         };
         let description = match members.get("description") {
-            Some(Value::Null) => Change::Remove,
-            _ => members.string("description")?.map_or(Change::Keep, |d| Change::Set(cut(d))),
+            Some(Value::Null) => MemberChange::Remove,
+            _ => members
+                .string("description")?
+                .map_or(MemberChange::Keep, |d| MemberChange::Set(cut(d))),
         };
         Ok(Self {
             delivery: delivery.as_ref().map(DeliveryPatch::read).transpose()?,
@@ -354,9 +356,15 @@ mod tests {
     fn a_patch_tells_absent_from_null() {
         let patch = |body: Value| PatchStream::parse(body.to_string().as_bytes()).unwrap();
         let kept = patch(json!({"stream_id": "s"}));
-        assert_eq!((kept.description, kept.events_requested), (Change::Keep, Change::Keep));
+        assert_eq!(
+            (kept.description, kept.events_requested),
+            (MemberChange::Keep, MemberChange::Keep)
+        );
         let gone = patch(json!({"stream_id": "s", "description": null, "events_requested": null}));
-        assert_eq!((gone.description, gone.events_requested), (Change::Remove, Change::Remove));
+        assert_eq!(
+            (gone.description, gone.events_requested),
+            (MemberChange::Remove, MemberChange::Remove)
+        );
     }
 
     #[test]

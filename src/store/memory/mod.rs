@@ -17,7 +17,7 @@ use async_trait::async_trait;
 
 use self::outbox::MemoryOutbox;
 use self::state::State;
-use super::{Change, Outbox, StreamStore};
+use super::{Outbox, StreamStore};
 
 /// A store that keeps everything in memory and forgets it when the process ends.
 ///
@@ -59,10 +59,6 @@ impl MemoryStore {
 impl StreamStore for MemoryStore {
     fn outbox(&self) -> Box<dyn Outbox + '_> {
         Box::new(MemoryOutbox::new(self))
-    }
-
-    async fn wait_for_change(&self) -> Change {
-        Change::NeverHappens
     }
 }
 

@@ -8,8 +8,9 @@ use super::state::{IssuerState, add};
 use crate::id::{Issuer, Owner, StreamId};
 use crate::outbox::DeadLetterReason;
 use crate::store::{
-    Acknowledgement, Activity, Deleted, HandOut, HandOutRequest, KeepToken, Kept, NewVerification,
-    Queue, ReceiverStore, StoreError, StreamUpdate, SubjectChange, VerificationQueued,
+    Acknowledgement, Activity, Change, Deleted, HandOut, HandOutRequest, KeepToken, Kept,
+    NewVerification, Queue, ReceiverStore, StoreError, StreamUpdate, SubjectChange,
+    VerificationQueued,
 };
 use crate::stream::StreamRecord;
 
@@ -113,6 +114,10 @@ impl ReceiverStore for MemoryStore {
             if ours { stream.keep(token) } else { Kept::Gone }
         };
         Ok(tokens.into_iter().map(keep).collect())
+    }
+
+    async fn wait_for_change(&self) -> Change {
+        Change::NeverHappens
     }
 
     async fn touch(
