@@ -315,13 +315,13 @@ mod tests {
         }
     }
 
-    fn members(value: Value) -> Members {
+    fn members(value: &Value) -> Members {
         value.as_object().unwrap().clone()
     }
 
     #[test]
     fn the_thumbprint_is_that_of_rfc_7638_3_1() {
-        let public = members(json!({
+        let public = members(&json!({
             "kty": "RSA",
             "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6\
                   tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v\
@@ -337,7 +337,7 @@ mod tests {
 
     #[test]
     fn the_bits_of_a_modulus_are_counted_not_its_bytes() {
-        let bits = |bytes: &[u8]| rsa_bits(&members(json!({"n": URL_SAFE_NO_PAD.encode(bytes)})));
+        let bits = |bytes: &[u8]| rsa_bits(&members(&json!({"n": URL_SAFE_NO_PAD.encode(bytes)})));
         assert_eq!(bits(&[0xff; 256]), 2048);
         assert_eq!(bits(&[&[0x01][..], &[0xff; 255]].concat()), 2041);
         assert_eq!(bits(&[&[0x00][..], &[0xff; 256]].concat()), 2048);
