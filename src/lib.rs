@@ -1,4 +1,77 @@
 //! An embeddable OpenID Shared Signals Framework (SSF) 1.0 transmitter.
+//!
+//! Receivers create and manage event streams over HTTP; when something happens to a subject (a
+//! session must end, a credential changed, an account was disabled), the library signs a Security
+//! Event Token (SET, RFC 8417) per interested stream and gets it there, by push (RFC 8935) or poll
+//! (RFC 8936): at least once under one `jti`, in order per subject.
+//!
+//! It owns no web framework, no database and no runtime. A host brings them through traits:
+//!
+//! | port | what it is | what ships |
+//! |---|---|---|
+//! | [`StreamStore`](store::StreamStore) | streams, subjects, the outbox | [`MemoryStore`] |
+//! | [`KeyProvider`](keys::KeyProvider) | signatures, and which keys receivers may trust when | [`LocalKeys`] |
+//! | [`Deliverer`](deliver::Deliverer) | how a SET gets to a push endpoint | `PushClient`, feature `reqwest` |
+//! | [`Authenticator`](auth::Authenticator) | which receiver a bearer token stands for | [`StaticTokens`] |
+//! | [`Clock`](clock::Clock) | the time, and how to wait for it | `TokioClock`, feature `tokio` |
+//!
+//! # An event, from one end to the other
+//!
+//! ```
+//! use serde_json::json;
+//! use ssf_transmitter::event::types;
+//! use ssf_transmitter::id::{Audience, ClientId, Issuer, KeyId, Owner, Scope, TenantId};
+//! use ssf_transmitter::protocol::{CreateStream, PollRequest, RequestedDelivery};
+//! use ssf_transmitter::{
+//!     Algorithm, Caller, Event, LocalKeys, MemoryStore, SigningKey, SimpleSubject, Transmitter,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # ssf_transmitter::testkit::block_on(async {
+//! let key = SigningKey::generate(Algorithm::Es256, KeyId::parse("2026-11")?)?;
+//! let issuer = Issuer::parse("https://tr.example.com")?;
+//! let transmitter =
+//!     Transmitter::builder(issuer, MemoryStore::new(), LocalKeys::new(key)).build()?;
+//!
+//! // A receiver has a stream. Usually it creates it itself, through the router.
+//! let owner = Owner::new(TenantId::parse("acme")?, ClientId::parse("crm")?);
+//! let caller = Caller::new(owner, Audience::parse("https://crm.example")?, [Scope::parse("ssf.manage")?]);
+//! let receivers = transmitter.receivers();
+//! let stream = receivers.create_stream(&caller, CreateStream::new(RequestedDelivery::Poll)).await?;
+//!
+//! // Something happens.
+//! let subject = SimpleSubject::email("user@example.com")?;
+//! let event = Event::new(types::session_revoked(), subject)
+//!     .with_member("reason_admin", json!({"en": "The account was disabled"}));
+//! let emission = transmitter.emit(event).await?;
+//!
+//! // The receiver polls and gets the signed SET.
+//! let reply = receivers.poll(&caller, &stream.stream_id, PollRequest::default()).await?;
+//! let (jti, token) = &reply.sets[0];
+//! assert_eq!(*jti, emission.sets[0].jti);
+//! assert_eq!(token.split('.').count(), 3);
+//! # Ok(()) })
+//! # }
+//! ```
+//!
+//! # Where to read on
+//!
+//! * [`Transmitter`](transmitter::Transmitter): emission, pushing, operation.
+//! * `router::Router` (feature `http`): the management API and polling over the types of the
+//!   `http` crate.
+//! * [`store`]: the contract of stores, in numbered sentences.
+//!
+//! # Features
+//!
+//! None is on by default; features only add.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `http` | `router`: `http::Request<Bytes>` in, `http::Response<Bytes>` out |
+//! | `reqwest` | `deliver::client::PushClient`: the push client, with the address guard built in |
+//! | `tokio` | `worker`: a clock that can sleep, and the push worker |
+//! | `testkit` | `testkit`: virtual time and scripted receivers; exempt from semver |
+//! | `vendored-openssl` | builds OpenSSL from source |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -37,3 +110,22 @@ pub mod transmitter;
 pub mod router;
 #[cfg(feature = "tokio")]
 pub mod worker;
+
+// The paved path: what nearly every host names.
+pub use auth::Caller;
+pub use auth::tokens::StaticTokens;
+#[cfg(feature = "reqwest")]
+pub use deliver::client::PushClient;
+pub use egress::EgressPolicy;
+pub use error::Error;
+pub use event::Event;
+pub use keys::local::{LocalKeys, SigningKey};
+#[cfg(feature = "http")]
+pub use router::Router;
+pub use secret::Secret;
+pub use set::Algorithm;
+pub use store::memory::MemoryStore;
+pub use subject::{SimpleSubject, Subject};
+pub use transmitter::{Config, Transmitter};
+#[cfg(feature = "tokio")]
+pub use worker::{TokioClock, Worker};

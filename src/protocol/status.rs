@@ -38,6 +38,12 @@ pub struct StatusView {
 const MOST_REASON: usize = 1024;
 
 impl StatusRequest {
+    /// A change of that stream to that status.
+    #[must_use]
+    pub const fn new(stream_id: StreamId, status: StreamStatus, reason: Option<String>) -> Self {
+        Self { stream_id, status, reason }
+    }
+
     /// Reads a request body.
     ///
     /// # Errors

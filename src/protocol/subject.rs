@@ -17,6 +17,12 @@ pub struct SubjectRequest {
 }
 
 impl SubjectRequest {
+    /// That subject, of that stream.
+    #[must_use]
+    pub const fn new(stream_id: StreamId, subject: Subject) -> Self {
+        Self { stream_id, subject }
+    }
+
     /// Reads the body of a request to add a subject. Its `verified` member must be a boolean when
     /// it is there (SSF 1.0 §8.1.3.2); this transmitter treats verified and unverified subjects
     /// alike.

@@ -19,6 +19,12 @@ pub struct VerificationRequest {
 const MOST_STATE: usize = 1024;
 
 impl VerificationRequest {
+    /// A verification of that stream, with that state to echo.
+    #[must_use]
+    pub const fn new(stream_id: StreamId, state: Option<String>) -> Self {
+        Self { stream_id, state }
+    }
+
     /// Reads a request body.
     ///
     /// # Errors

@@ -118,6 +118,12 @@ const MOST_TYPES: usize = 256;
 const MOST_DESCRIPTION: usize = 1024;
 
 impl CreateStream {
+    /// A stream with that delivery and all the event types its receiver may have.
+    #[must_use]
+    pub const fn new(delivery: RequestedDelivery) -> Self {
+        Self { delivery, events_requested: None, description: None }
+    }
+
     /// Reads a request body.
     ///
     /// # Errors
