@@ -26,3 +26,7 @@ pub mod deliver;
 pub mod entropy;
 pub mod keys;
 pub mod store;
+
+// Floor 6: proof.
+#[cfg(feature = "testkit")]
+pub mod testkit;
