@@ -111,6 +111,10 @@ pub mod router;
 #[cfg(feature = "tokio")]
 pub mod worker;
 
+// Floor 6: proof.
+#[cfg(feature = "testkit")]
+pub mod testkit;
+
 // The paved path: what nearly every host names.
 pub use auth::Caller;
 pub use auth::tokens::StaticTokens;
