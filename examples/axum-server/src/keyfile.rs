@@ -6,16 +6,16 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use ssf_transmitter::clock::SystemClock;
 use ssf_transmitter::id::KeyId;
-use ssf_transmitter::keys::local::{LocalKeys, SigningKey};
-use ssf_transmitter::set::Algorithm;
+use ssf_transmitter::{Algorithm, LocalKeys, SigningKey};
 
 /// The keys in that file; if it does not exist, a new key, saved there. Without a file, a key for
 /// the life of the process.
 pub(crate) fn load(path: Option<&Path>) -> Result<LocalKeys, Box<dyn Error>> {
     let Some(path) = path else { return generate() };
     match fs::read_to_string(path) {
-        Ok(text) => Ok(LocalKeys::from_jwk_set(&text)?),
+        Ok(text) => parse(&text),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let keys = generate()?;
             match save(path, keys.private_jwk_set().expose()) {
@@ -29,8 +29,18 @@ pub(crate) fn load(path: Option<&Path>) -> Result<LocalKeys, Box<dyn Error>> {
     }
 }
 
+/// A JWK set, or a single JWK.
+fn parse(text: &str) -> Result<LocalKeys, Box<dyn Error>> {
+    let json: serde_json::Value = serde_json::from_str(text)?;
+    if json.get("keys").is_some() {
+        Ok(LocalKeys::from_jwk_set(text)?)
+    } else {
+        Ok(LocalKeys::new(SigningKey::from_jwk(text)?))
+    }
+}
+
 fn generate() -> Result<LocalKeys, Box<dyn Error>> {
-    let made = std::time::UNIX_EPOCH.elapsed()?.as_secs();
+    let made = SystemClock::read().as_seconds();
     let kid = KeyId::parse(format!("rs256-{made}"))?;
     Ok(LocalKeys::new(SigningKey::generate(Algorithm::Rs256, kid)?))
 }

@@ -12,14 +12,11 @@ use std::time::Duration;
 
 use axum::serve::ListenerExt;
 use clap::Parser;
-use ssf_transmitter::auth::tokens::StaticTokens;
-use ssf_transmitter::deliver::client::PushClient;
-use ssf_transmitter::egress::EgressPolicy;
 use ssf_transmitter::id::Issuer;
-use ssf_transmitter::router::Router;
-use ssf_transmitter::store::memory::MemoryStore;
-use ssf_transmitter::transmitter::{Config, Transmitter};
-use ssf_transmitter::worker::{TokioClock, Worker};
+use ssf_transmitter::{
+    Config, EgressPolicy, MemoryStore, PushClient, Router, StaticTokens, TokioClock, Transmitter,
+    Worker,
+};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
