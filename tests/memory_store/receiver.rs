@@ -5,10 +5,10 @@ use std::time::Duration;
 use ssf_transmitter::outbox::{DeadLetterReason, Lane, PollError};
 use ssf_transmitter::store::{
     Acknowledgement, Activity, HandOutRequest, Kept, NewVerification, OperatorStore, Queue,
-    ReceiverStore, Settled, StoreError, StreamUpdate, SubjectChange, VerificationQueued,
-    WorkerStore,
+    ReceiverStore, Settled, StoreError, StreamUpdate, SubjectChange, SweepRequest, Swept,
+    VerificationQueued, WorkerStore,
 };
-use ssf_transmitter::stream::{DefaultSubjects, Delivery, StatusSetBy, StreamStatus};
+use ssf_transmitter::stream::{DefaultSubjects, Delivery, StatusSetBy, StreamRecord, StreamStatus};
 use ssf_transmitter::subject::Subject;
 
 use crate::bench::{
@@ -68,6 +68,19 @@ async fn a_change_is_committed_only_on_the_version_it_was_decided_on() {
     assert_eq!(jtis(&bench.claim(at(0)).await), ["a"]);
 }
 
+// All faces 2; receiver 3.
+#[tokio::test]
+async fn an_announcement_under_a_taken_identifier_changes_nothing() {
+    let bench = Bench::with(&["s"]).await;
+    bench.emit("s", "a", "k", at(0)).await;
+    let announce = new_control(Lane::StreamUpdated, "a", at(0));
+    let pause = |record: &mut StreamRecord| record.status = StreamStatus::Paused;
+    let error = bench.update("s", Queue::Keep, Some(announce), pause).await.unwrap_err();
+    assert!(matches!(error, StoreError::IdTaken), "{error}");
+    assert_eq!(bench.read("s").await.status, StreamStatus::Enabled);
+    assert_eq!(jtis(&bench.claim(at(0)).await), ["a"]);
+}
+
 // Receiver 4; P6.
 #[tokio::test]
 async fn disabling_discards_what_waits_but_not_the_announcement() {
@@ -108,6 +121,9 @@ async fn deleting_a_stream_removes_everything_of_it() {
     assert_eq!(bench.next_due(at(0)).await, None);
     let totals = bench.store.totals(&issuer()).await.unwrap();
     assert_eq!((totals.accepted, totals.dead, totals.discarded_deleted), (3, 1, 2));
+
+    let sweep = SweepRequest::new(issuer(), at(9), at(9), 9);
+    assert_eq!(bench.store.sweep(sweep).await.unwrap(), Swept::default());
 
     // A stream that gets the same identifier later inherits nothing.
     bench.create(record("s")).await;
@@ -310,21 +326,23 @@ async fn the_first_token_of_a_polled_set_wins() {
     let bench = Bench::with_poll(&["s", "other"]).await;
     bench.emit("s", "a", "k", at(0)).await;
     let handed = bench.poll("s").await;
-    let ask = async |stream: &str, compact: &str| {
-        let tokens = vec![keep(&handed[0], token(compact, "kid"))];
-        let mut kept =
-            bench.store.keep_polled(&issuer(), &rp(), &id(stream), tokens).await.unwrap();
-        match kept.remove(0) {
+    let ask = async |stream: &str, named: &str, compact: &str| {
+        let mut keep = keep(&handed[0], token(compact, "kid"));
+        keep.stream_id = id(named);
+        let kept = bench.store.keep_polled(&issuer(), &rp(), &id(stream), vec![keep]).await;
+        match kept.unwrap().remove(0) {
             Kept::Token { token, .. } => Some(token.compact.to_string()),
             _ => None,
         }
     };
-    assert_eq!(ask("s", "first").await.as_deref(), Some("first"));
-    assert_eq!(ask("s", "second").await.as_deref(), Some("first"));
-    assert_eq!(ask("other", "third").await, None);
+    assert_eq!(ask("s", "s", "first").await.as_deref(), Some("first"));
+    assert_eq!(ask("s", "s", "second").await.as_deref(), Some("first"));
+    for (stream, named) in [("other", "other"), ("other", "s"), ("s", "other")] {
+        assert_eq!(ask(stream, named, "third").await, None, "{stream} {named}");
+    }
     assert_eq!(bench.poll("s").await[0].token, Some(token("first", "kid")));
     bench.acknowledge("s", &["a"]).await;
-    assert_eq!(ask("s", "fourth").await, None);
+    assert_eq!(ask("s", "s", "fourth").await, None);
 }
 
 // Receiver 11; SSF 1.0 §8.1.1 `inactivity_timeout`.

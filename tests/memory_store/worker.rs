@@ -110,6 +110,19 @@ async fn control_entries_go_first_in_the_order_written_one_at_a_time() {
     }
 }
 
+// Worker 2: also when the one that is held may no longer leave.
+#[tokio::test]
+async fn the_announcement_of_a_stop_waits_for_the_verification_that_is_held() {
+    let bench = Bench::with(&["s"]).await;
+    bench.verify("s", "v", at(0)).await;
+    let held = bench.claim(at(0)).await;
+    bench.announce("s", "u", at(0)).await;
+    bench.set_status("s", StreamStatus::Paused, StatusSetBy::Transmitter).await;
+    assert_eq!(jtis(&bench.claim(at(0)).await), [""; 0]);
+    bench.settle(&held[0], Fate::Return, at(0)).await;
+    assert_eq!(jtis(&bench.claim(at(0)).await), ["u"]);
+}
+
 // Worker 2; P5: it does not wait for those before it.
 #[tokio::test]
 async fn a_control_entry_is_claimed_while_as_many_others_are_held_as_may_be() {

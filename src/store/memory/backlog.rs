@@ -136,9 +136,7 @@ impl Backlog {
 
     /// Takes all entries out; says how many there were.
     pub(super) fn clear(&mut self) -> u64 {
-        let discarded = self.entries.len() as u64;
-        *self = Self { last_number: self.last_number, ..Self::default() };
-        discarded
+        std::mem::take(self).entries.len() as u64
     }
 
     /// The control entry whose turn it is: the first that may leave.
