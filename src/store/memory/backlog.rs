@@ -136,9 +136,7 @@ impl Backlog {
 
     /// Takes all entries out; says how many there were.
     pub(super) fn clear(&mut self) -> u64 {
-        let discarded = self.entries.len() as u64;
-        *self = Self { last_number: self.last_number, ..Self::default() };
-        discarded
+        std::mem::take(self).entries.len() as u64
     }
 
     /// The control entry whose turn it is: the first that may leave.
@@ -286,5 +284,67 @@ fn free(leases: &BTreeSet<(Timestamp, u64)>, most: usize) -> Due {
     match most.checked_sub(1) {
         None => Due::Never,
         Some(others) => leases.iter().nth_back(others).map(|(until, _)| *until).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(backlog: &mut Backlog, set: &str, key: &str) -> Jti {
+        let jti = Jti::parse(set).unwrap();
+        let body = SetBody::from_stored("{}".into());
+        backlog.push(jti.clone(), &OrderKey::parse(key).unwrap(), body, Timestamp::default());
+        jti
+    }
+
+    // Worker 4: the cost of a claim does not depend on what waits behind a head or for a retry.
+    #[test]
+    fn of_each_order_key_one_entry_is_listed_by_time() {
+        let mut backlog = Backlog::default();
+        let first = push(&mut backlog, "first", "k");
+        for n in 0..1000 {
+            push(&mut backlog, &n.to_string(), "k");
+        }
+        let lists = |b: &Backlog| (b.heads_at_once.len(), b.heads_later.len(), b.leases.len());
+        assert_eq!(lists(&backlog), (1, 0, 0));
+        let later = Timestamp::from_seconds(9);
+        backlog.hold(&first, Fence(1), later);
+        assert_eq!((lists(&backlog), backlog.heads_due()), ((0, 1, 1), Due::At(later)));
+        backlog.release(&first, Due::At(later));
+        assert_eq!((lists(&backlog), backlog.heads_due()), ((0, 1, 0), Due::At(later)));
+        backlog.remove(&first);
+        assert_eq!((lists(&backlog), backlog.heads_due()), ((1, 0, 0), Due::AtOnce));
+    }
+
+    #[test]
+    fn nothing_remains_of_entries_that_are_gone() {
+        let mut backlog = Backlog::default();
+        for n in 0..9 {
+            let jti = push(&mut backlog, &n.to_string(), "k");
+            if n % 2 == 0 {
+                backlog.hold(&jti, Fence(n), Timestamp::default());
+            }
+        }
+        for n in 0..9 {
+            backlog.remove(&Jti::parse(n.to_string()).unwrap());
+        }
+        assert_eq!((backlog.len(), backlog.by_jti.len(), backlog.by_key.len()), (0, 0, 0));
+        assert_eq!((backlog.heads_due(), backlog.leases.len()), (Due::Never, 0));
+    }
+
+    #[test]
+    fn those_whose_time_has_come_go_before_those_that_never_waited() {
+        let mut backlog = Backlog::default();
+        push(&mut backlog, "fresh", "k1");
+        let retried = push(&mut backlog, "retried", "k2");
+        backlog.release(&retried, Due::At(Timestamp::from_seconds(5)));
+        let next = |now| backlog.next_head(Timestamp::from_seconds(now)).map(|e| e.jti.as_str());
+        assert_eq!((next(4), next(5)), (Some("fresh"), Some("retried")));
+    }
+
+    #[test]
+    fn an_entry_is_small() {
+        assert!(size_of::<Entry>() <= 160, "{}", size_of::<Entry>());
     }
 }

@@ -200,10 +200,10 @@ impl IssuerState {
     ) -> Result<VerificationQueued, StoreError> {
         let NewVerification { control, min_interval } = verification;
         let stream = self.owned(owner, id)?;
-        if let Some(earliest) = stream.verified_at.map(|last| last.after(min_interval))
-            && control.now < earliest
+        if let Some(last) = stream.verified_at
+            && control.now.since(last) < min_interval
         {
-            return Ok(VerificationQueued::TooSoon(earliest));
+            return Ok(VerificationQueued::TooSoon(last.after(min_interval)));
         }
         stream.check_unused(&control.jti)?;
         stream.verified_at = Some(control.now);

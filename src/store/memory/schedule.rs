@@ -97,11 +97,6 @@ impl Schedule {
         Some((ticket, stream.clone()))
     }
 
-    /// The ticket of the last that joined the row.
-    pub(super) fn last_ticket(&self) -> u64 {
-        self.last_ticket
-    }
-
     /// All streams, in the order of their time.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Due, &StreamId)> {
         let row = self.row.values().map(|stream| (Due::AtOnce, stream));

@@ -1,6 +1,6 @@
 //! The worker face of the store in memory.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use async_trait::async_trait;
 
@@ -79,12 +79,9 @@ impl IssuerState {
         self.most_per_stream = Some(request.most_per_stream);
         self.schedule.advance(request.now);
         let mut claimed = Vec::new();
-        // Who is served goes to the end of the row, behind the last that stands there now.
-        let last = self.schedule.last_ticket();
         let mut ticket = 0;
         while claimed.len() < request.most
             && let Some((next, id)) = self.schedule.next(ticket)
-            && next <= last
         {
             ticket = next;
             self.claim_of(&id, request, &mut claimed);
@@ -108,6 +105,7 @@ impl IssuerState {
             claimed.push(entry);
         }
         if claimed.len() > before {
+            // Who is served goes to the end of the row.
             self.schedule.remove(id);
         }
         self.changed(id);
@@ -120,7 +118,7 @@ impl IssuerState {
             .filter(|change| matches!(change.report, StreamReport::Fails { .. }))
             .map(|change| &change.stream_id)
             .collect();
-        let mut touched = HashSet::new();
+        let mut touched = BTreeSet::new();
         let mut settled = Vec::with_capacity(batch.settlements.len());
         for settlement in batch.settlements {
             let failed = failing.contains(&settlement.stream_id);

@@ -1,0 +1,289 @@
+//! A store with one owner, and short words for what the tests do to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use ssf_transmitter::event::types;
+use ssf_transmitter::id::{
+    Audience, ClientId, Issuer, Jti, OrderKey, Owner, StreamId, TenantId, Txn, WorkerId,
+};
+use ssf_transmitter::outbox::{BreakerPolicy, Fate, Jitter, KeptToken, Lane, StreamReport};
+use ssf_transmitter::set::SetBody;
+use ssf_transmitter::store::memory::MemoryStore;
+use ssf_transmitter::store::{
+    Acknowledgement, Append, Appended, CandidateQuery, ClaimRequest, Claimed, HandOutRequest,
+    HealthChange, KeepToken, NewControl, NewEntry, NewVerification, OperatorStore, Outbox, Queue,
+    ReceiverStore, SettleBatch, SettleReport, Settled, Settlement, StoreError, StreamOverview,
+    StreamStore, StreamUpdate, SubjectChange, VerificationQueued, WorkerStore,
+};
+use ssf_transmitter::stream::{
+    Delivery, EndpointUrl, PushDelivery, StatusSetBy, StreamRecord, StreamStatus,
+};
+use ssf_transmitter::subject::Subject;
+use ssf_transmitter::timestamp::Timestamp;
+
+pub(crate) const LEASE: Duration = Duration::from_secs(60);
+
+/// The store is reached through both pointers, so every test also tests the forwarding.
+#[derive(Clone, Debug)]
+pub(crate) struct Bench {
+    pub(crate) store: Arc<Box<dyn StreamStore>>,
+}
+
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
+
+pub(crate) fn issuer() -> Issuer {
+    Issuer::parse("https://tr.example.com").unwrap()
+}
+
+pub(crate) fn owner(client: &str) -> Owner {
+    Owner::new(TenantId::parse("t1").unwrap(), ClientId::parse(client).unwrap())
+}
+
+/// The owner of all streams that are not said to have another.
+pub(crate) fn rp() -> Owner {
+    owner("rp")
+}
+
+pub(crate) fn id(stream: &str) -> StreamId {
+    StreamId::parse(stream).unwrap()
+}
+
+pub(crate) fn jti(text: &str) -> Jti {
+    Jti::parse(text).unwrap()
+}
+
+pub(crate) fn subject(text: &str) -> Subject {
+    Subject::parse(&json!({"format": "opaque", "id": text})).unwrap()
+}
+
+pub(crate) fn body() -> SetBody {
+    SetBody::from_stored("{}".into())
+}
+
+pub(crate) fn push() -> Delivery {
+    let endpoint = EndpointUrl::parse("https://rp.example.net/events").unwrap();
+    Delivery::Push(PushDelivery::new(endpoint, None))
+}
+
+/// A push stream that wants session-revoked about everybody, created at 0.
+pub(crate) fn record(stream: &str) -> StreamRecord {
+    let audience = Audience::parse("https://rp.example.net").unwrap();
+    let mut record = StreamRecord::new(issuer(), rp(), id(stream), audience, push(), at(0));
+    record.events_delivered = vec![types::session_revoked()];
+    record
+}
+
+pub(crate) fn poll_record(stream: &str) -> StreamRecord {
+    let mut record = record(stream);
+    record.delivery = Delivery::Poll;
+    record
+}
+
+pub(crate) fn new_control(lane: Lane, text: &str, now: Timestamp) -> NewControl {
+    NewControl::new(lane, jti(text), body(), now)
+}
+
+pub(crate) fn fails() -> StreamReport {
+    StreamReport::Fails { what: "503".to_owned(), refuses: false, retry_after: None }
+}
+
+pub(crate) fn delivered() -> Fate {
+    Fate::Delivered { unusual_status: None }
+}
+
+/// The SETs, in order.
+pub(crate) fn jtis(entries: &[Claimed]) -> Vec<&str> {
+    entries.iter().map(|entry| entry.jti.as_str()).collect()
+}
+
+/// An append of entries `(stream, jti)` under one order key.
+pub(crate) fn append(entries: &[(&str, &str)], key: &str, now: Timestamp) -> Append {
+    let mut append = Append::new(
+        issuer(),
+        body(),
+        Txn::parse("txn").unwrap(),
+        types::session_revoked(),
+        OrderKey::parse(key).unwrap(),
+        now,
+    );
+    append.entries = entries.iter().map(|(s, j)| NewEntry::new(id(s), jti(j))).collect();
+    append
+}
+
+pub(crate) fn settlement(entry: &Claimed, fate: Fate) -> Settlement {
+    Settlement::new(entry.route.stream_id.clone(), entry.jti.clone(), entry.fence, fate)
+}
+
+pub(crate) fn token(compact: &str, kid: &str) -> KeptToken {
+    KeptToken::new(compact.into(), ssf_transmitter::id::KeyId::parse(kid).unwrap())
+}
+
+pub(crate) fn keep(entry: &Claimed, token: KeptToken) -> KeepToken {
+    KeepToken::new(entry.route.stream_id.clone(), entry.jti.clone(), entry.fence, token)
+}
+
+pub(crate) fn claim_request(now: Timestamp, most: usize, per_stream: usize) -> ClaimRequest {
+    let worker = WorkerId::parse("w1").unwrap();
+    ClaimRequest::new(issuer(), worker, now, now.after(LEASE), most, per_stream)
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self { store: Arc::new(Box::new(MemoryStore::new())) }
+    }
+
+    /// A store with these push streams.
+    pub(crate) async fn with(streams: &[&str]) -> Self {
+        let bench = Self::new();
+        for stream in streams {
+            bench.create(record(stream)).await;
+        }
+        bench
+    }
+
+    /// A store with these poll streams.
+    pub(crate) async fn with_poll(streams: &[&str]) -> Self {
+        let bench = Self::new();
+        for stream in streams {
+            bench.create(poll_record(stream)).await;
+        }
+        bench
+    }
+
+    pub(crate) async fn create(&self, record: StreamRecord) {
+        self.store.create_stream(record, u32::MAX).await.unwrap();
+    }
+
+    pub(crate) async fn read(&self, stream: &str) -> StreamRecord {
+        self.store.find_stream(&issuer(), &id(stream)).await.unwrap()
+    }
+
+    pub(crate) async fn append(&self, append: Append) -> Appended {
+        self.store.outbox().append(append).await.unwrap()
+    }
+
+    pub(crate) async fn emit(&self, stream: &str, set: &str, key: &str, now: Timestamp) {
+        self.append(append(&[(stream, set)], key, now)).await;
+    }
+
+    /// Which streams want session-revoked about that subject.
+    pub(crate) async fn interested(&self, about: &Subject) -> Vec<String> {
+        let query = CandidateQuery::new(issuer(), types::session_revoked(), about.clone(), at(0));
+        let candidates = self.store.outbox().candidates(&query).await.unwrap();
+        let mut ids: Vec<_> = candidates.iter().map(|c| c.stream_id.to_string()).collect();
+        ids.sort();
+        ids
+    }
+
+    pub(crate) async fn change_subject(&self, stream: &str, change: SubjectChange) {
+        self.store.change_subject(&issuer(), &rp(), &id(stream), change).await.unwrap();
+    }
+
+    pub(crate) async fn claim(&self, now: Timestamp) -> Vec<Claimed> {
+        self.store.claim(claim_request(now, 100, 10)).await.unwrap()
+    }
+
+    pub(crate) async fn settle(&self, entry: &Claimed, fate: Fate, now: Timestamp) -> Settled {
+        let mut batch = SettleBatch::new(BreakerPolicy::default(), now);
+        batch.settlements.push(settlement(entry, fate));
+        self.store.settle(&issuer(), batch).await.unwrap().settled[0]
+    }
+
+    /// Returns an entry and reports that its stream failed, without jitter.
+    pub(crate) async fn fail(&self, entry: &Claimed, now: Timestamp) -> SettleReport {
+        self.settle_with(entry, Fate::Return, fails(), now).await
+    }
+
+    pub(crate) async fn settle_with(
+        &self,
+        entry: &Claimed,
+        fate: Fate,
+        report: StreamReport,
+        now: Timestamp,
+    ) -> SettleReport {
+        let mut batch = SettleBatch::new(BreakerPolicy::default(), now);
+        batch.settlements.push(settlement(entry, fate));
+        let stream = entry.route.stream_id.clone();
+        batch.health.push(HealthChange::new(stream, report, Jitter::NONE));
+        self.store.settle(&issuer(), batch).await.unwrap()
+    }
+
+    /// Reports something about a stream.
+    pub(crate) async fn report(&self, stream: &str, report: StreamReport, now: Timestamp) {
+        let mut batch = SettleBatch::new(BreakerPolicy::default(), now);
+        batch.health.push(HealthChange::new(id(stream), report, Jitter::NONE));
+        self.store.settle(&issuer(), batch).await.unwrap();
+    }
+
+    /// Changes the record of a stream and nothing else.
+    pub(crate) async fn change(&self, stream: &str, change: impl FnOnce(&mut StreamRecord)) {
+        self.update(stream, Queue::Keep, None, change).await.unwrap();
+    }
+
+    pub(crate) async fn update(
+        &self,
+        stream: &str,
+        queue: Queue,
+        announce: Option<NewControl>,
+        change: impl FnOnce(&mut StreamRecord),
+    ) -> Result<StreamRecord, StoreError> {
+        let mut record = self.read(stream).await;
+        let version = record.version;
+        change(&mut record);
+        let mut update = StreamUpdate::new(record, version);
+        update.queue = queue;
+        update.announce = announce;
+        self.store.update_stream(update).await
+    }
+
+    pub(crate) async fn set_status(&self, stream: &str, status: StreamStatus, by: StatusSetBy) {
+        let queue = if status == StreamStatus::Disabled { Queue::Discard } else { Queue::Keep };
+        let set = |record: &mut StreamRecord| {
+            record.status = status;
+            record.status_set_by = by;
+        };
+        self.update(stream, queue, None, set).await.unwrap();
+    }
+
+    pub(crate) async fn verify(&self, stream: &str, set: &str, now: Timestamp) {
+        let control = new_control(Lane::Verification, set, now);
+        let verification = NewVerification::new(control, Duration::ZERO);
+        let queued = self
+            .store
+            .queue_verification(&issuer(), &rp(), &id(stream), verification)
+            .await
+            .unwrap();
+        assert_eq!(queued, VerificationQueued::Queued);
+    }
+
+    /// Queues a stream-updated entry.
+    pub(crate) async fn announce(&self, stream: &str, set: &str, now: Timestamp) {
+        let control = new_control(Lane::StreamUpdated, set, now);
+        self.update(stream, Queue::Keep, Some(control), |_| {}).await.unwrap();
+    }
+
+    pub(crate) async fn acknowledge(&self, stream: &str, acks: &[&str]) {
+        let mut acknowledgement = Acknowledgement::default();
+        acknowledgement.acks = acks.iter().map(|text| jti(text)).collect();
+        self.store.acknowledge(&issuer(), &rp(), &id(stream), acknowledgement).await.unwrap();
+    }
+
+    /// What a poll for 100 SETs gets.
+    pub(crate) async fn poll(&self, stream: &str) -> Vec<Claimed> {
+        let request = HandOutRequest::new(100, at(0));
+        self.store.hand_out(&issuer(), &rp(), &id(stream), request).await.unwrap().entries
+    }
+
+    pub(crate) async fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        self.store.next_due(&issuer(), now).await.unwrap()
+    }
+
+    pub(crate) async fn overview(&self, stream: &str) -> StreamOverview {
+        let all = self.store.list_overviews(&issuer(), None, usize::MAX).await.unwrap();
+        all.into_iter().find(|o| o.record.stream_id.as_str() == stream).unwrap()
+    }
+}

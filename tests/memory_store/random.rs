@@ -1,0 +1,377 @@
+//! Random histories, held against a model that is simple enough to be believed.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+use ssf_transmitter::outbox::{
+    BreakerPolicy, DeadLetterReason, Fate, Fence, Jitter, Lane, PollError, StreamReport, may_leave,
+};
+use ssf_transmitter::store::{
+    Acknowledgement, Claimed, HealthChange, Kept, OperatorStore, Outbox, ReceiverStore,
+    SettleBatch, Settled, Totals, WorkerStore,
+};
+use ssf_transmitter::stream::{Delivery, StatusSetBy, StreamStatus};
+use ssf_transmitter::timestamp::Timestamp;
+
+use crate::bench::{
+    Bench, append, at, claim_request, fails, id, issuer, jti, jtis, keep, push, record, rp,
+    settlement, token,
+};
+
+const STREAMS: [&str; 3] = ["s0", "s1", "s2"];
+const MOST_PER_STREAM: usize = 3;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Append { streams: [bool; 3], key: u8 },
+    Verify(usize),
+    Announce(usize),
+    Claim { most: usize },
+    Keep { claim: usize },
+    Settle { claim: usize, fate: u8, report: u8 },
+    Acknowledge { stream: usize, nth: usize, refuse: bool },
+    Status { stream: usize, status: StreamStatus, by: StatusSetBy },
+    Deliver { stream: usize, delivery: Delivery },
+    Recreate(usize),
+    Wait(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let stream = 0..STREAMS.len();
+    let status = prop_oneof![
+        4 => Just(StreamStatus::Enabled),
+        2 => Just(StreamStatus::Paused),
+        1 => Just(StreamStatus::Disabled),
+    ];
+    let by = prop_oneof![Just(StatusSetBy::Receiver), Just(StatusSetBy::Transmitter)];
+    let delivery = prop_oneof![3 => Just(push()), 1 => Just(Delivery::Poll)];
+    prop_oneof![
+        8 => (any::<[bool; 3]>(), 0..3_u8).prop_map(|(streams, key)| Step::Append { streams, key }),
+        2 => stream.clone().prop_map(Step::Verify),
+        2 => stream.clone().prop_map(Step::Announce),
+        8 => (0..6_usize).prop_map(|most| Step::Claim { most }),
+        3 => any::<usize>().prop_map(|claim| Step::Keep { claim }),
+        8 => (any::<usize>(), 0..5_u8, 0..3_u8)
+            .prop_map(|(claim, fate, report)| Step::Settle { claim, fate, report }),
+        3 => (stream.clone(), any::<usize>(), any::<bool>())
+            .prop_map(|(stream, nth, refuse)| Step::Acknowledge { stream, nth, refuse }),
+        3 => (stream.clone(), status, by)
+            .prop_map(|(stream, status, by)| Step::Status { stream, status, by }),
+        1 => (stream.clone(), delivery)
+            .prop_map(|(stream, delivery)| Step::Deliver { stream, delivery }),
+        1 => stream.prop_map(Step::Recreate),
+        5 => (-5..40_i64).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_history_keeps_the_promises(steps in prop::collection::vec(step(), 1..120)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut world = World::new().await;
+            for step in steps {
+                world.take(step).await;
+                world.check_totals().await;
+            }
+            world.deliver_all().await;
+        });
+    }
+}
+
+/// The store, and what it should hold.
+struct World {
+    bench: Bench,
+    now: i64,
+    sets: u32,
+    /// Unsettled entries of each stream, oldest first.
+    waiting: HashMap<&'static str, Vec<Waiting>>,
+    /// The present claim of each held entry.
+    held: HashMap<String, (Fence, Timestamp)>,
+    /// The first token of each entry.
+    tokens: HashMap<String, String>,
+    /// All claims ever made.
+    claims: Vec<Claimed>,
+    last_fence: Fence,
+    totals: Totals,
+}
+
+#[derive(Clone)]
+struct Waiting {
+    set: String,
+    lane: Lane,
+    key: String,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self {
+            bench: Bench::with(&STREAMS).await,
+            now: 1000,
+            sets: 0,
+            waiting: STREAMS.iter().map(|stream| (*stream, Vec::new())).collect(),
+            held: HashMap::new(),
+            tokens: HashMap::new(),
+            claims: Vec::new(),
+            last_fence: Fence::default(),
+            totals: Totals::default(),
+        }
+    }
+
+    async fn take(&mut self, step: Step) {
+        let now = at(self.now);
+        match step {
+            Step::Append { streams, key } => self.append(streams, key, now).await,
+            Step::Verify(stream) => self.verify(STREAMS[stream], now).await,
+            Step::Announce(stream) => {
+                let set = self.new_set();
+                self.bench.announce(STREAMS[stream], &set, now).await;
+                self.accept(STREAMS[stream], set, Lane::StreamUpdated, "");
+            }
+            Step::Claim { most } => self.claim(most).await,
+            Step::Keep { claim } => self.keep(claim).await,
+            Step::Settle { claim, fate, report } => self.settle(claim, fate, report, now).await,
+            Step::Acknowledge { stream, nth, refuse } => {
+                self.acknowledge(STREAMS[stream], nth, refuse, now).await;
+            }
+            Step::Status { stream, status, by } => {
+                self.bench.set_status(STREAMS[stream], status, by).await;
+                if status == StreamStatus::Disabled {
+                    self.totals.discarded_disabled += self.discard(STREAMS[stream]);
+                }
+            }
+            Step::Deliver { stream, delivery } => {
+                self.bench.change(STREAMS[stream], |record| record.delivery = delivery).await;
+            }
+            Step::Recreate(stream) => {
+                let (stream, store) = (STREAMS[stream], &self.bench.store);
+                let deleted = store.delete_stream(&issuer(), &rp(), &id(stream)).await.unwrap();
+                self.bench.create(record(stream)).await;
+                let discarded = self.discard(stream);
+                assert_eq!(deleted.discarded, discarded);
+                self.totals.discarded_deleted += discarded;
+            }
+            Step::Wait(seconds) => self.now += seconds,
+        }
+    }
+
+    async fn append(&mut self, streams: [bool; 3], key: u8, now: Timestamp) {
+        let key = format!("k{key}");
+        let chosen = STREAMS.into_iter().zip(streams).filter(|(_, chosen)| *chosen);
+        let entries: Vec<_> = chosen.map(|(stream, _)| (stream, self.new_set())).collect();
+        let named: Vec<_> = entries.iter().map(|(s, set)| (*s, set.as_str())).collect();
+        let mut outbox = self.bench.store.outbox();
+        let appended = outbox.append(append(&named, &key, now)).await.unwrap();
+        drop(outbox);
+        for (stream, set) in entries {
+            let accepted = appended.accepted.iter().any(|entry| entry.jti == jti(&set));
+            assert_eq!(accepted, self.status(stream).await.0 != StreamStatus::Disabled);
+            if accepted {
+                self.accept(stream, set, Lane::Ordinary, &key);
+            }
+        }
+    }
+
+    async fn verify(&mut self, stream: &'static str, now: Timestamp) {
+        let set = self.new_set();
+        self.bench.verify(stream, &set, now).await;
+        let old = self.waiting[stream].iter().find(|w| w.lane == Lane::Verification).cloned();
+        if let Some(old) = old.filter(|old| self.end(stream, &old.set)) {
+            self.held.remove(&old.set);
+            self.totals.discarded_replaced += 1;
+        }
+        self.accept(stream, set.clone(), Lane::Verification, "");
+        if self.status(stream).await.0 == StreamStatus::Disabled {
+            self.end(stream, &set);
+            self.totals.discarded_disabled += 1;
+        }
+    }
+
+    async fn claim(&mut self, most: usize) {
+        let now = at(self.now);
+        let due = self.bench.next_due(now).await.is_some_and(|due| due <= now);
+        let request = claim_request(now, most, MOST_PER_STREAM);
+        let claimed = self.bench.store.claim(request).await.unwrap();
+        // Worker 10: what is due now is what a claim returns.
+        assert_eq!(!claimed.is_empty(), due && most > 0);
+        assert!(claimed.len() <= most);
+        for entry in claimed {
+            self.check_claim(&entry, now).await;
+            self.last_fence = entry.fence;
+            let lease = (entry.fence, now.after(crate::bench::LEASE));
+            self.held.insert(entry.jti.to_string(), lease);
+            self.claims.push(entry);
+        }
+    }
+
+    /// Worker 1 to 3.
+    async fn check_claim(&self, entry: &Claimed, now: Timestamp) {
+        assert!(entry.fence > self.last_fence);
+        let stream = entry.route.stream_id.as_str();
+        let (status, by) = self.status(stream).await;
+        assert!(may_leave(status, by, entry.lane));
+        let waiting = &self.waiting[stream];
+        let me = waiting.iter().find(|w| w.set == entry.jti.as_str()).unwrap();
+        let first = waiting.iter().find(|w| {
+            w.lane.is_control() == me.lane.is_control()
+                && w.key == me.key
+                && may_leave(status, by, w.lane)
+        });
+        assert_eq!(first.map(|first| &first.set), Some(&me.set));
+        let live = |w: &&Waiting| self.held.get(&w.set).is_some_and(|(_, until)| *until > now);
+        let (control, ordinary): (Vec<&Waiting>, Vec<&Waiting>) =
+            waiting.iter().filter(live).partition(|w| w.lane.is_control());
+        assert_eq!(control.len(), 0);
+        if me.lane == Lane::Ordinary {
+            assert!(ordinary.len() < MOST_PER_STREAM);
+            assert!(ordinary.iter().all(|other| other.key != me.key));
+        }
+    }
+
+    /// Worker 5: the first token wins.
+    async fn keep(&mut self, claim: usize) {
+        let Some(entry) = self.any_claim(claim) else { return };
+        let set = entry.jti.to_string();
+        let new = format!("token {}", self.new_set());
+        let tokens = vec![keep(&entry, token(&new, "kid"))];
+        let kept = self.bench.store.keep_tokens(&issuer(), tokens).await.unwrap().remove(0);
+        if let Kept::Token { token, .. } = kept {
+            let first = self.tokens.entry(set).or_insert(new);
+            assert_eq!(*token.compact, **first);
+        }
+    }
+
+    /// Worker 6: only the present claim of an entry can be settled.
+    async fn settle(&mut self, claim: usize, fate: u8, report: u8, now: Timestamp) {
+        let Some(entry) = self.any_claim(claim) else { return };
+        let (stream, set) = (entry.route.stream_id.clone(), entry.jti.to_string());
+        let fate = match fate {
+            0 => Fate::Delivered { unusual_status: None },
+            1 => Fate::Delivered { unusual_status: Some(200) },
+            2 => Fate::Retry(now.after(std::time::Duration::from_secs(7))),
+            3 => Fate::Return,
+            _ => Fate::Dead(DeadLetterReason::AnnouncementExpired { attempts: 3 }),
+        };
+        let mut batch = SettleBatch::new(BreakerPolicy::default(), now);
+        batch.settlements.push(settlement(&entry, fate.clone()));
+        let report = match report {
+            0 => Some(StreamReport::Works),
+            1 => Some(fails()),
+            _ => None,
+        };
+        let change = |report| HealthChange::new(stream.clone(), report, Jitter::NONE);
+        batch.health.extend(report.map(change));
+        let settled = self.bench.store.settle(&issuer(), batch).await.unwrap().settled[0];
+        let held = self.held.get(&set).is_some_and(|(fence, _)| *fence == entry.fence);
+        assert_eq!(settled == Settled::Done, held);
+        if held {
+            self.held.remove(&set);
+            match fate {
+                Fate::Delivered { unusual_status } => {
+                    self.totals.delivered += 1;
+                    self.totals.delivered_unusually += u64::from(unusual_status.is_some());
+                    self.end(stream.as_str(), &set);
+                }
+                Fate::Dead(_) => {
+                    self.totals.dead += 1;
+                    self.end(stream.as_str(), &set);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    async fn acknowledge(&mut self, stream: &str, nth: usize, refuse: bool, now: Timestamp) {
+        let waiting = &self.waiting[stream];
+        let Some(entry) = waiting.get(nth % waiting.len().max(1)) else { return };
+        let set = entry.set.clone();
+        let mut acknowledgement = Acknowledgement::default();
+        acknowledgement.now = now;
+        if refuse {
+            let error = PollError::new("invalid_request".to_owned(), None);
+            acknowledgement.errors = vec![(jti(&set), error)];
+            self.totals.dead += 1;
+        } else {
+            acknowledgement.acks = vec![jti(&set)];
+            self.totals.delivered += 1;
+        }
+        let store = &self.bench.store;
+        store.acknowledge(&issuer(), &rp(), &id(stream), acknowledgement).await.unwrap();
+        self.end(stream, &set);
+        self.held.remove(&set);
+    }
+
+    /// P6: every accepted entry is where it should be.
+    async fn check_totals(&mut self) {
+        self.totals.waiting = self.waiting.values().map(|waiting| waiting.len() as u64).sum();
+        let totals = self.bench.store.totals(&issuer()).await.unwrap();
+        assert_eq!(totals, self.totals);
+        let ends = totals.delivered
+            + totals.dead
+            + totals.discarded_disabled
+            + totals.discarded_deleted
+            + totals.discarded_replaced;
+        assert_eq!(totals.accepted, ends + totals.waiting);
+    }
+
+    /// Whatever happened: with healthy, enabled push streams everything leaves in the end.
+    async fn deliver_all(&mut self) {
+        self.now += 10_000;
+        for stream in STREAMS {
+            self.bench.change(stream, |record| record.delivery = push()).await;
+            self.bench.set_status(stream, StreamStatus::Enabled, StatusSetBy::Receiver).await;
+            self.bench.report(stream, StreamReport::Works, at(self.now)).await;
+        }
+        loop {
+            let first = self.claims.len();
+            self.claim(2).await;
+            if self.claims.len() == first {
+                break;
+            }
+            for claim in first..self.claims.len() {
+                self.settle(claim, 0, 2, at(self.now)).await;
+            }
+        }
+        self.check_totals().await;
+        assert_eq!(self.totals.waiting, 0);
+        for stream in STREAMS {
+            assert_eq!(jtis(&self.bench.claim(at(i64::MAX / 1000)).await), [""; 0], "{stream}");
+        }
+    }
+
+    fn new_set(&mut self) -> String {
+        self.sets += 1;
+        format!("j{}", self.sets)
+    }
+
+    fn accept(&mut self, stream: &'static str, set: String, lane: Lane, key: &str) {
+        self.totals.accepted += 1;
+        let entry = Waiting { set, lane, key: key.to_owned() };
+        self.waiting.entry(stream).or_default().push(entry);
+    }
+
+    fn any_claim(&self, nth: usize) -> Option<Claimed> {
+        self.claims.get(nth % self.claims.len().max(1)).cloned()
+    }
+
+    /// Takes an entry out of those that wait; says whether it was there.
+    fn end(&mut self, stream: &str, set: &str) -> bool {
+        let Some(waiting) = self.waiting.get_mut(stream) else { return false };
+        let before = waiting.len();
+        waiting.retain(|entry| entry.set != set);
+        waiting.len() < before
+    }
+
+    fn discard(&mut self, stream: &'static str) -> u64 {
+        let discarded = std::mem::take(self.waiting.entry(stream).or_default());
+        for entry in &discarded {
+            self.held.remove(&entry.set);
+        }
+        discarded.len() as u64
+    }
+
+    async fn status(&self, stream: &str) -> (StreamStatus, StatusSetBy) {
+        let record = self.bench.read(stream).await;
+        (record.status, record.status_set_by)
+    }
+}
