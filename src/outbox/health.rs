@@ -120,6 +120,16 @@ impl Health {
         self.open_until.max(self.not_before)
     }
 
+    /// Forgets failures and waits, not when the last success and the last error were: for a stream
+    /// that starts again, or whose delivery changed.
+    pub fn forget_failures(&mut self) {
+        *self = Self {
+            last_success: self.last_success,
+            last_error: self.last_error.take(),
+            ..Self::default()
+        };
+    }
+
     /// Takes in what one attempt said about the stream. A success closes the breaker. A failure
     /// opens it and lengthens the wait only when it was of the half-open or closed stream: of
     /// several requests that were under way together and failed together, one counts.
@@ -132,11 +142,8 @@ impl Health {
     ) -> Verdict {
         match report {
             StreamReport::Works => {
-                *self = Self {
-                    last_success: Some(now),
-                    last_error: self.last_error.take(),
-                    ..Self::default()
-                };
+                self.forget_failures();
+                self.last_success = Some(now);
                 Verdict::GoOn
             }
             StreamReport::Silent => Verdict::GoOn,

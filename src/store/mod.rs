@@ -79,7 +79,9 @@ pub enum StoreError {
 ///    of creation.
 /// 3. `update_stream` commits `update.record` if the stored version is `update.expected_version`
 ///    ([`StoreError::Conflict`] otherwise), together with what `update.queue` and
-///    `update.announce` say, in one transaction. The new record's version is one higher.
+///    `update.announce` say, in one transaction. The new record's version is one higher. When the
+///    generation changes or the stream becomes enabled, its health forgets failures
+///    ([`Health::forget_failures`]); when it becomes enabled, its receiver counts as active.
 /// 4. `update_stream` with [`Queue::Discard`] removes all unsettled entries but a newly announced
 ///    control entry and counts them as discarded by disabling. A discarded entry is gone: its
 ///    claims, tokens and retries too.
@@ -104,6 +106,7 @@ pub enum StoreError {
 ///     connection while waiting, and dropping it leaves nothing behind.
 ///
 /// [`may_leave`]: crate::outbox::may_leave
+/// [`Health::forget_failures`]: crate::outbox::Health::forget_failures
 #[async_trait]
 pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
     /// Stores a new stream.

@@ -5,7 +5,10 @@ use std::time::Duration;
 use ssf_transmitter::outbox::{
     Breaker, BreakerPolicy, Fate, Jitter, RetryAfter, StreamReport, Verdict,
 };
-use ssf_transmitter::store::{HealthChange, SettleBatch, Settled, WorkerStore};
+use ssf_transmitter::store::{
+    HealthChange, ReceiverStore, SettleBatch, Settled, StreamUpdate, WorkerStore,
+};
+use ssf_transmitter::stream::{StatusSetBy, StreamStatus};
 
 use crate::bench::{Bench, at, delivered, fails, id, issuer, jtis};
 
@@ -145,4 +148,26 @@ async fn what_failed_with_its_stream_comes_back_in_order_and_untouched() {
     bench.report("s", StreamReport::Works, at(9)).await;
     let again = bench.claim(at(9)).await;
     assert_eq!((jtis(&again), again[0].attempts), (vec!["a", "b", "c"], 0));
+}
+
+// Receiver 3.
+#[tokio::test]
+async fn a_stream_that_starts_again_has_not_failed_yet() {
+    let bench = failed().await;
+    bench.set_status("s", StreamStatus::Paused, StatusSetBy::Receiver).await;
+    bench.set_status("s", StreamStatus::Enabled, StatusSetBy::Receiver).await;
+    assert_eq!(jtis(&bench.claim(at(0)).await), ["a", "b", "c"]);
+    let overview = bench.overview("s").await;
+    assert_eq!(overview.health.last_error.map(|error| error.at), Some(at(0)));
+}
+
+// Receiver 3.
+#[tokio::test]
+async fn a_changed_delivery_has_not_failed_yet() {
+    let bench = failed().await;
+    let mut record = bench.overview("s").await.record;
+    record.generation += 1;
+    let version = record.version;
+    bench.store.update_stream(StreamUpdate::new(record, version)).await.unwrap();
+    assert_eq!(jtis(&bench.claim(at(0)).await), ["a", "b", "c"]);
 }

@@ -9,7 +9,7 @@ use crate::id::{Jti, OrderKey};
 use crate::outbox::{DeadLetterReason, Fence, Health, Lane, may_leave};
 use crate::set::SetBody;
 use crate::store::{Claimed, DeadLetter, KeepToken, Kept, NewControl, Route, StoreError, Totals};
-use crate::stream::{Delivery, StreamRecord};
+use crate::stream::{Delivery, StreamRecord, StreamStatus};
 use crate::timestamp::Timestamp;
 
 /// A stream and everything of it.
@@ -45,7 +45,16 @@ impl Stream {
         }
     }
 
+    /// Puts another record in place. A stream that starts again, or anew elsewhere, has not failed
+    /// yet, and its receiver has been active now.
     pub(super) fn replace_record(&mut self, record: StreamRecord) {
+        let started = self.record.status != record.status && record.status == StreamStatus::Enabled;
+        if started || self.record.generation != record.generation {
+            self.health.forget_failures();
+        }
+        if started {
+            self.active_at = self.active_at.max(record.updated_at);
+        }
         self.route = Arc::new(Route::of(&record));
         self.record = record;
     }
