@@ -42,9 +42,12 @@ impl Error {
             Self::Store(StoreError::StreamLimit) => Refusal::StreamLimit,
             Self::Store(StoreError::Suspended) => Refusal::Suspended,
             Self::Store(StoreError::Conflict | StoreError::Unavailable(_))
-            | Self::Keys(KeyError::NoCurrentKey | KeyError::Deadline | KeyError::Unavailable(_)) => {
-                Refusal::Unavailable(UNAVAILABLE)
-            }
+            | Self::Keys(
+                KeyError::NoCurrentKey
+                | KeyError::Resting
+                | KeyError::Deadline
+                | KeyError::Unavailable(_),
+            ) => Refusal::Unavailable(UNAVAILABLE),
             Self::Store(StoreError::Corrupt(_) | StoreError::IdTaken)
             | Self::Keys(KeyError::UnknownKey(_))
             | Self::Event(_)

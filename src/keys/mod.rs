@@ -129,6 +129,9 @@ pub enum KeyError {
     /// No key may sign at present.
     #[error("no key may sign at present")]
     NoCurrentKey,
+    /// The keys failed a moment ago and are left alone for a while.
+    #[error("keys failed a moment ago")]
+    Resting,
     /// The deadline passed.
     #[error("signing did not finish by its deadline")]
     Deadline,

@@ -26,7 +26,8 @@ impl Transmitter {
         status: StreamStatus,
         reason: Option<String>,
     ) -> Result<StreamRecord, Error> {
-        self.change_status(stream, status, reason, StatusSetBy::Transmitter).await
+        self.change_status(stream, StatusSetBy::Transmitter, |_| Some((status, reason.clone())))
+            .await
     }
 
     /// Suspends a receiver: its streams are paused, it gets no new ones, and it cannot enable them
@@ -38,12 +39,13 @@ impl Transmitter {
         self.store.suspend(&self.core.issuer, owner).await?;
         for record in self.store.list_streams(&self.core.issuer, owner).await? {
             // A stream that is stopped already stays as it is, but its receiver loses the say.
-            let status = match record.status {
-                StreamStatus::Enabled => StreamStatus::Paused,
-                stopped @ (StreamStatus::Paused | StreamStatus::Disabled) => stopped,
+            let stop = |record: &StreamRecord| match record.status {
+                StreamStatus::Enabled => Some((StreamStatus::Paused, reason.clone())),
+                stopped @ (StreamStatus::Paused | StreamStatus::Disabled) => {
+                    Some((stopped, reason.clone()))
+                }
             };
-            let set_by = StatusSetBy::Suspension;
-            self.change_status(&record.stream_id, status, reason.clone(), set_by).await?;
+            self.change_status(&record.stream_id, StatusSetBy::Suspension, stop).await?;
         }
         Ok(())
     }
@@ -99,19 +101,33 @@ impl Transmitter {
         Ok(self.store.totals(&self.core.issuer).await?)
     }
 
-    /// Changes a status and announces it, in one commit; decided anew when the stream changed
-    /// meanwhile. What changes nothing for the receiver is not announced.
-    pub(super) async fn change_status(
+    /// Pauses a stream if it is enabled, because its receiver cannot be served or is gone. One
+    /// that is deleted or stopped meanwhile needs nothing.
+    pub(super) async fn pause(&self, stream: &StreamId, reason: &str) -> Result<(), Error> {
+        let pause = |record: &StreamRecord| match record.status {
+            StreamStatus::Enabled => Some((StreamStatus::Paused, Some(reason.to_owned()))),
+            StreamStatus::Paused | StreamStatus::Disabled => None,
+        };
+        match self.change_status(stream, StatusSetBy::Transmitter, pause).await {
+            Ok(_) | Err(Error::Store(StoreError::NotFound)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Changes the status of a stream to what `decide` makes of its record, if anything, and
+    /// announces it in the same commit; decided anew when the stream changed meanwhile. What
+    /// changes nothing for the receiver is not announced.
+    async fn change_status(
         &self,
         stream: &StreamId,
-        status: StreamStatus,
-        reason: Option<String>,
         set_by: StatusSetBy,
+        decide: impl Fn(&StreamRecord) -> Option<(StreamStatus, Option<String>)> + Send + Sync,
     ) -> Result<StreamRecord, Error> {
         let core = &self.core;
         for _ in 0..CHANGE_TRIES {
             let now = core.clock.now();
             let before = self.store.find_stream(&core.issuer, stream).await?;
+            let Some((status, reason)) = decide(&before) else { return Ok(before) };
             let (was, version, generation) = (before.status, before.version, before.generation);
             let record = change_status(before, status, reason.clone(), set_by, now)?;
             let mut update = StreamUpdate::new(record, version);

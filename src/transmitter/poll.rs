@@ -66,22 +66,30 @@ impl Receivers {
             if !reply.sets.is_empty() {
                 return Ok(reply);
             }
-            match self.change_on(&place, now, deadline).await {
-                Look::Again => now = self.core.clock.now(),
-                Look::NoMore => return Ok(PollReply::default()),
+            // A receiver that waits is active: that is noted again while it waits.
+            let noted = self.core.config.inactivity_timeout.map(|timeout| now.after(timeout / 2));
+            let until = noted.map_or(deadline, |noted| noted.min(deadline));
+            let look = self.change_on(&place, now, until).await;
+            now = self.core.clock.now();
+            match look {
+                Look::Again => {}
+                Look::TimeIsUp if until < deadline => {
+                    self.touch(&caller.owner, stream, now).await?;
+                }
+                Look::TimeIsUp | Look::NoMore => return Ok(PollReply::default()),
             }
         }
     }
 
-    /// Waits until there may be a SET or the time is over. No lock and no connection is held.
-    async fn change_on(&self, place: &Place<'_>, now: Timestamp, deadline: Timestamp) -> Look {
+    /// Waits until there may be a SET or the time is up. No lock and no connection is held.
+    async fn change_on(&self, place: &Place<'_>, now: Timestamp, until: Timestamp) -> Look {
         let elsewhere = Box::pin(self.change_elsewhere(now));
         let here = Box::pin(place.wait());
         let change = select(here, elsewhere);
-        match select(self.core.clock.sleep_until(deadline), change).await {
-            Either::Left(_) | Either::Right((Either::Left((Woken::Replaced, _)), _)) => {
-                Look::NoMore
-            }
+        match select(self.core.clock.sleep_until(until), change).await {
+            Either::Left((Slept::Reached, _)) => Look::TimeIsUp,
+            Either::Left((Slept::Unsupported, _))
+            | Either::Right((Either::Left((Woken::Replaced, _)), _)) => Look::NoMore,
             Either::Right(_) => Look::Again,
         }
     }
@@ -134,8 +142,12 @@ impl Receivers {
     }
 }
 
-/// Whether a waiting poll looks again.
+/// How a wait of a poll ended.
 enum Look {
+    /// There may be a SET.
     Again,
+    /// The time is up.
+    TimeIsUp,
+    /// This poll waits no more.
     NoMore,
 }

@@ -20,7 +20,7 @@ use crate::outbox::{Answer, Attempt, Fate, Fence, Outcome, TransportFailure, Ver
 use crate::store::{
     ClaimRequest, Claimed, HealthChange, Kept, Route, SettleBatch, Settled, Settlement,
 };
-use crate::stream::{Delivery, StatusSetBy, StreamStatus};
+use crate::stream::{Delivery, StreamStatus};
 use crate::timestamp::Timestamp;
 
 /// What a run of the pusher did.
@@ -144,13 +144,10 @@ impl<'t> Pump<'t> {
     async fn turn(&mut self) -> Result<Option<Timestamp>, Error> {
         self.settle().await?;
         let upkeep = self.transmitter.upkeep().await?;
-        let mut full = false;
-        while !full {
-            let claimed = self.fill().await?;
-            full = claimed == 0 || self.in_flight.len() >= self.core.config.pushes;
-        }
+        while self.fill().await? > 0 {}
         let now = self.core.clock.now();
-        if self.in_flight.len() >= self.core.config.pushes {
+        let full = self.in_flight.len() >= self.core.config.pushes;
+        if full || self.transmitter.deliverer.is_none() {
             // Room comes only when a push ends.
             return Ok(Some(upkeep));
         }
@@ -161,11 +158,11 @@ impl<'t> Pump<'t> {
             Some(due) => Some(due.max(now.after(LEAST_WAIT))),
             None => None,
         };
-        Ok(earliest(due.max(self.core.keys_rest_until(now)).or(due), Some(upkeep)))
+        Ok(earliest(due.max(self.core.keys_rest_until(now)), Some(upkeep)))
     }
 
     /// Claims as many entries as there is room for and starts their pushes. Returns how many were
-    /// claimed.
+    /// started.
     async fn fill(&mut self) -> Result<usize, Error> {
         let Some(deliverer) = &self.transmitter.deliverer else { return Ok(0) };
         let (core, store) = (self.core, &self.transmitter.store);
@@ -220,8 +217,9 @@ impl<'t> Pump<'t> {
                 Kept::Token { .. } | Kept::Gone => unsent.push(&entry.jti),
             }
         }
+        let started = claimed.len() - unsent.len();
         self.hand_back(unsent).await?;
-        Ok(claimed.len())
+        Ok(started)
     }
 
     fn start(
@@ -312,7 +310,7 @@ impl<'t> Pump<'t> {
         }
         for (stream, verdict) in report.verdicts {
             if let Verdict::Pause(reason) = verdict {
-                self.transmitter.pause(&stream, reason).await?;
+                self.transmitter.pause(&stream, &reason).await?;
             }
         }
         Ok(())
@@ -369,12 +367,6 @@ impl Transmitter {
     async fn sign_and_keep(&self, claimed: &[Claimed], now: Timestamp) -> Result<Vec<Kept>, Error> {
         let tokens = self.core.sign(claimed, now).await?;
         Ok(self.store.keep_tokens(&self.core.issuer, tokens).await?)
-    }
-
-    /// Pauses a stream whose receiver cannot be served.
-    async fn pause(&self, stream: &StreamId, reason: String) -> Result<(), Error> {
-        let set_by = StatusSetBy::Transmitter;
-        self.change_status(stream, StreamStatus::Paused, Some(reason), set_by).await.map(|_| ())
     }
 }
 

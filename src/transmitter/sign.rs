@@ -11,7 +11,7 @@ use crate::clock::Slept;
 use crate::error::Error;
 use crate::id::KeyId;
 use crate::keys::{KeyError, KeySet, PublicKey, SignBatch, Signed};
-use crate::outbox::{Backoff, KeptToken};
+use crate::outbox::{Backoff, Jitter, KeptToken};
 use crate::set::{HeaderSegment, SigningInput};
 use crate::store::{Claimed, KeepToken};
 use crate::timestamp::Timestamp;
@@ -50,25 +50,6 @@ impl Core {
         entries: &[Claimed],
         now: Timestamp,
     ) -> Result<Vec<KeepToken>, Error> {
-        let result = self.sign_entries(entries, now).await;
-        let mut trouble = self.signer.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        match &result {
-            Ok(_) => *trouble = Trouble::default(),
-            Err(_) => {
-                trouble.failures = trouble.failures.saturating_add(1);
-                let wait = KEY_BACKOFF.wait(trouble.failures, self.jitter());
-                trouble.until = Some(now.after(wait));
-            }
-        }
-        drop(trouble);
-        result
-    }
-
-    async fn sign_entries(
-        &self,
-        entries: &[Claimed],
-        now: Timestamp,
-    ) -> Result<Vec<KeepToken>, Error> {
         let keys = self.keys.key_set().await?;
         let unsigned: Vec<_> =
             entries.iter().filter(|entry| verifiable(entry, &keys, now).is_none()).collect();
@@ -76,8 +57,13 @@ impl Core {
         let mut kid = None;
         if !unsigned.is_empty() {
             let key = keys.current(now).ok_or(KeyError::NoCurrentKey)?;
+            if self.keys_rest_until(now).is_some() {
+                return Err(KeyError::Resting.into());
+            }
             kid = Some(key.kid.clone());
-            fresh = self.signatures(key, &unsigned, now).await?.into_iter();
+            let signed = self.signatures(key, &unsigned, now).await;
+            self.signer.note(signed.is_ok(), now, self.jitter());
+            fresh = signed?.into_iter();
         }
         let mut tokens = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -130,6 +116,17 @@ impl Core {
 }
 
 impl Signer {
+    /// Notes how signing went: after a failure the keys rest, longer after each.
+    fn note(&self, worked: bool, now: Timestamp, jitter: Jitter) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if worked {
+            *trouble = Trouble::default();
+        } else {
+            trouble.failures = trouble.failures.saturating_add(1);
+            trouble.until = Some(now.after(KEY_BACKOFF.wait(trouble.failures, jitter)));
+        }
+    }
+
     /// The header segment of a key, encoded once.
     fn header(&self, key: &PublicKey) -> HeaderSegment {
         let mut headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
