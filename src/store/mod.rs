@@ -92,8 +92,8 @@ pub enum StoreError {
 ///    is younger than `min_interval` (checked and noted atomically). A newer verification replaces
 ///    an older unsettled one, which is counted as discarded by replacement.
 /// 8. `acknowledge` releases each named entry that was ever emitted to this stream and is not yet
-///    settled; it ends as delivered. Those with errors end as dead letters. Named both ways: dead
-///    letter. Unknown, settled and foreign identifiers are ignored. It works in every status, and
+///    settled; it ends as delivered, which is a success of the stream. Those with errors end as
+///    dead letters. Named both ways: dead letter. Unknown, settled and foreign identifiers are ignored. It works in every status, and
 ///    is idempotent.
 /// 9. `hand_out` returns unsettled entries of a poll stream that may leave ([`may_leave`]), control
 ///    entries first, then oldest first, at most `most`. It claims nothing: the same entries are

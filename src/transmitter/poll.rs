@@ -17,6 +17,11 @@ use crate::timestamp::Timestamp;
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl Receivers {
+    /// Answers all waiting polls, and lets none wait from here on: the process is about to stop.
+    pub fn end_polls(&self) {
+        self.core.wakes.end_polls();
+    }
+
     /// Answers a poll: acknowledgements first, then SETs, oldest first (RFC 8936 §2.4). Nothing is
     /// consumed by the answer: what is not acknowledged comes again with the same bytes.
     ///

@@ -64,6 +64,8 @@ struct Places {
     pushers: Vec<Arc<Signal>>,
     deliveries: HashMap<StreamId, Vec<(u64, AbortHandle)>>,
     counter: u64,
+    /// No poll waits any more.
+    closed: bool,
 }
 
 /// A delivery that can be cancelled; dropping it forgets it.
@@ -125,11 +127,25 @@ impl Wakes {
     /// waits per stream.
     pub(super) fn poll_place(&self, stream: &StreamId) -> Place<'_> {
         let signal = Arc::new(Signal::default());
-        let before = self.lock().polls.insert(stream.clone(), Arc::clone(&signal));
+        let mut places = self.lock();
+        let before = places.polls.insert(stream.clone(), Arc::clone(&signal));
         if let Some(before) = before {
             before.set(REPLACED);
         }
+        if places.closed {
+            signal.set(REPLACED);
+        }
+        drop(places);
         Place { wakes: self, stream: Some(stream.clone()), signal }
+    }
+
+    /// Sends all waiting polls away, and every one that comes later.
+    pub(super) fn end_polls(&self) {
+        let mut places = self.lock();
+        places.closed = true;
+        for signal in places.polls.values() {
+            signal.set(REPLACED);
+        }
     }
 
     /// A place for a pusher.
@@ -212,6 +228,17 @@ mod tests {
         drop(first);
         wakes.wake([&stream()]);
         assert_eq!(poll(Box::pin(second.wait()).as_mut()), Poll::Ready(Woken::Raised));
+    }
+
+    #[test]
+    fn when_polls_end_none_waits_any_more() {
+        let wakes = Wakes::default();
+        let waiting = wakes.poll_place(&stream());
+        wakes.end_polls();
+        let late = wakes.poll_place(&StreamId::parse("other").unwrap());
+        for place in [&waiting, &late] {
+            assert_eq!(poll(Box::pin(place.wait()).as_mut()), Poll::Ready(Woken::Replaced));
+        }
     }
 
     #[test]

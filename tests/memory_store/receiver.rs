@@ -365,3 +365,14 @@ impl Bench {
         self.store.acknowledge(&issuer(), &rp(), &id(stream), refusal).await.unwrap();
     }
 }
+
+// Receiver 8.
+#[tokio::test]
+async fn an_acknowledgement_is_a_success_of_the_stream() {
+    let bench = Bench::with(&["s"]).await;
+    bench.emit("s", "a", "k", at(0)).await;
+    for (jti, last_success) in [("unknown", None), ("a", Some(at(0)))] {
+        bench.acknowledge("s", &[jti]).await;
+        assert_eq!(bench.overview("s").await.health.last_success, last_success, "{jti}");
+    }
+}

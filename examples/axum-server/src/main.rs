@@ -13,6 +13,7 @@ use std::time::Duration;
 use axum::serve::ListenerExt;
 use clap::Parser;
 use ssf_transmitter::id::Issuer;
+use ssf_transmitter::transmitter::Receivers;
 use ssf_transmitter::{
     Config, EgressPolicy, MemoryStore, PushClient, Router, StaticTokens, TokioClock, Transmitter,
     Worker,
@@ -38,7 +39,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for receiver in &flags.receivers {
         tokens = tokens.with_receiver(&receiver.token, receiver.caller.clone())?;
     }
-    let mut app = adapter::service(Router::new(transmitter.receivers(), tokens));
+    let receivers = transmitter.receivers();
+    let mut app = adapter::service(Router::new(receivers.clone(), tokens));
     app = app.merge(admin::routes(&transmitter, flags.admin_token.as_ref()));
 
     let worker = Worker::spawn(transmitter, GRACE, |trouble| {
@@ -46,8 +48,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     });
     println!("listening on {url}");
     match (&flags.tls_cert, &flags.tls_key) {
-        (Some(cert), Some(key)) => serve(TlsListener::new(listener, cert, key)?, app).await?,
-        _ => serve(listener.tap_io(|io| drop(io.set_nodelay(true))), app).await?,
+        (Some(cert), Some(key)) => {
+            serve(TlsListener::new(listener, cert, key)?, app, &receivers).await?;
+        }
+        _ => serve(listener.tap_io(|io| drop(io.set_nodelay(true))), app, &receivers).await?,
     }
     worker.stop().await?;
     Ok(())
@@ -84,16 +88,23 @@ fn transmitter(flags: &Flags, url: &str) -> Result<Transmitter, Box<dyn Error>> 
         .build()?)
 }
 
-/// Serves until SIGTERM or SIGINT; then requests under way have a grace period.
-async fn serve<L>(listener: L, app: axum::Router) -> Result<(), Box<dyn Error>>
+/// Serves until SIGTERM or SIGINT; then polls are answered, and requests under way have a grace
+/// period.
+async fn serve<L>(
+    listener: L,
+    app: axum::Router,
+    receivers: &Receivers,
+) -> Result<(), Box<dyn Error>>
 where
     L: axum::serve::Listener,
     L::Addr: std::fmt::Debug,
 {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (stopping, stopped) = tokio::sync::oneshot::channel();
+    let receivers = receivers.clone();
     let stop = async move {
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+        receivers.end_polls();
         let _ = stopping.send(());
     };
     let server = axum::serve(listener, app).with_graceful_shutdown(stop);

@@ -229,8 +229,12 @@ impl IssuerState {
             self.bury(id, &jti, DeadLetterReason::Reported(error), now);
         }
         let stream = self.owned(owner, id)?;
+        let waiting = stream.totals().waiting;
         for jti in acks {
             stream.deliver(&jti, None);
+        }
+        if stream.totals().waiting < waiting {
+            stream.health.last_success = Some(now);
         }
         self.changed(id);
         Ok(())
