@@ -39,8 +39,13 @@ pub enum Fate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StreamReport {
-    /// The receiver takes SETs, or at least judges them.
+    /// The receiver takes SETs.
     Works,
+    /// The receiver judges SETs, and refused this one: it is alive.
+    Judges {
+        /// A status and an error code.
+        what: String,
+    },
     /// The receiver cannot be reached or will not serve us.
     Fails {
         /// A status, an error code or the kind of a transport failure.
@@ -116,8 +121,10 @@ fn announce_again(attempt: &Attempt, tries: u32, now: Timestamp, jitter: Jitter)
 
 fn report(action: Action, outcome: &Outcome) -> StreamReport {
     match action {
-        // A receiver that judges a SET is alive, whatever it says of the SET.
-        Action::Deliver | Action::DeadLetter | Action::RetrySet { .. } => StreamReport::Works,
+        Action::Deliver => StreamReport::Works,
+        Action::DeadLetter | Action::RetrySet { .. } => {
+            StreamReport::Judges { what: describe(outcome) }
+        }
         Action::WaitForStream | Action::StreamRefuses => StreamReport::Fails {
             what: describe(outcome),
             refuses: action == Action::StreamRefuses,
@@ -209,8 +216,9 @@ mod tests {
     }
 
     #[test]
-    fn a_poisoned_set_says_that_its_stream_works() {
-        assert_eq!(run(ordinary(0), &answered(413)).stream, StreamReport::Works);
+    fn a_poisoned_set_says_that_its_stream_is_alive() {
+        let judges = StreamReport::Judges { what: "413".to_owned() };
+        assert_eq!(run(ordinary(0), &answered(413)).stream, judges);
     }
 
     #[test]

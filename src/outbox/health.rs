@@ -146,6 +146,11 @@ impl Health {
                 self.last_success = Some(now);
                 Verdict::GoOn
             }
+            StreamReport::Judges { what } => {
+                self.forget_failures();
+                self.last_error = Some(StreamError::new(now, what.clone()));
+                Verdict::GoOn
+            }
             StreamReport::Silent => Verdict::GoOn,
             StreamReport::Fails { what, refuses, retry_after } => {
                 self.last_error = Some(StreamError::new(now, what.clone()));
@@ -198,6 +203,17 @@ mod tests {
         health.record(&StreamReport::Works, &BreakerPolicy::default(), at(1), Jitter::NONE);
         assert_eq!(health.breaker(at(1)), Breaker::Closed);
         assert_eq!((health.failures, health.last_success), (0, Some(at(1))));
+    }
+
+    #[test]
+    fn a_receiver_that_refuses_one_set_closes_the_breaker_but_is_no_success() {
+        let mut health = Health::default();
+        fail(&mut health, false, at(0));
+        let judges = StreamReport::Judges { what: "400 invalid_key".to_owned() };
+        health.record(&judges, &BreakerPolicy::default(), at(1), Jitter::NONE);
+        assert_eq!((health.breaker(at(1)), health.last_success), (Breaker::Closed, None));
+        let error = StreamError::new(at(1), "400 invalid_key".to_owned());
+        assert_eq!(health.last_error, Some(error));
     }
 
     #[test]

@@ -114,6 +114,9 @@ pub enum Problem {
     /// A value that is none of those allowed.
     #[error("must be one of {0}")]
     OneOf(&'static str),
+    /// A token in the query (RFC 6750 §2: one method per request).
+    #[error("must not be in the query")]
+    InQuery,
     /// A subject that breaks the rules of its format.
     #[error("{0}")]
     Subject(SubjectProblem),

@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
+use url::form_urlencoded;
 
 use crate::auth::{AuthError, Authenticator, Caller};
 use crate::error::Error;
@@ -81,6 +82,7 @@ impl Router {
         request: &Request<Bytes>,
     ) -> Result<Response<Bytes>, Error> {
         let caller = self.authenticate(request.headers()).await?;
+        no_token_in(request.uri().query())?;
         let operation = operation(endpoint, request.method())?;
         self.receivers.access().check(operation, &caller.scopes)?;
         let receivers = &self.receivers;
@@ -191,6 +193,16 @@ fn operation(endpoint: &Endpoint, method: &Method) -> Result<Operation, Refusal>
     };
     let found = operations.iter().find(|(known, _)| known == method);
     found.map(|(_, operation)| *operation).ok_or(Refusal::MethodNotAllowed { allow })
+}
+
+/// RFC 6750 §2: a request proves its sender by one method only. A token in the query alone is no
+/// method of ours, and its sender was refused before.
+fn no_token_in(query: Option<&str>) -> Result<(), Refusal> {
+    let mut members = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    if members.any(|(name, _)| name == "access_token") {
+        return Err(InvalidRequest::new("access_token", Problem::InQuery).into());
+    }
+    Ok(())
 }
 
 /// The `stream_id` that a query must have.

@@ -3,11 +3,13 @@
 //! [`includes`], [`excludes`] and [`selects`] are the rules; [`SubjectIndex`] answers the same
 //! questions for many streams at once.
 
+mod explain;
 mod index;
 mod matches;
 mod order_key;
 mod tables;
 
+pub use explain::{Explanation, Interest, StoppedBy, explain};
 pub use index::SubjectIndex;
 pub use matches::{excludes, includes, selects};
 pub use order_key::order_key;

@@ -108,6 +108,14 @@ pub enum SubjectChange {
     Add(Subject),
     /// The receiver wants no more events about it.
     Remove(Subject),
+    /// The same, but events go on until that time: a removal by somebody who took the receiver
+    /// over is noticed before it does harm (SSF 1.0 §9.3). An addition meanwhile cancels it.
+    RemoveLater {
+        /// The subject.
+        subject: Subject,
+        /// When the removal takes effect.
+        at: Timestamp,
+    },
 }
 
 /// What a stream's deletion discarded.

@@ -12,7 +12,9 @@ use super::{
     WorkerStore,
 };
 use crate::id::{Issuer, Owner, StreamId};
+use crate::routing::Interest;
 use crate::stream::StreamRecord;
+use crate::subject::Subject;
 use crate::timestamp::Timestamp;
 
 /// Implements all faces for a pointer to a store. The lint keeps a method with a default, which
@@ -190,6 +192,16 @@ macro_rules! forward {
                 most: usize,
             ) -> Result<Vec<StreamOverview>, StoreError> {
                 (**self).list_overviews(issuer, after, most).await
+            }
+
+            async fn interest(
+                &self,
+                issuer: &Issuer,
+                stream: &StreamId,
+                subject: &Subject,
+                now: Timestamp,
+            ) -> Result<Interest, StoreError> {
+                (**self).interest(issuer, stream, subject, now).await
             }
 
             async fn suspend(&self, issuer: &Issuer, owner: &Owner) -> Result<(), StoreError> {

@@ -32,7 +32,9 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::id::{Issuer, Owner, StreamId};
+use crate::routing::Interest;
 use crate::stream::StreamRecord;
+use crate::subject::Subject;
 use crate::timestamp::Timestamp;
 
 pub use calls::{
@@ -269,9 +271,11 @@ pub trait WorkerStore: fmt::Debug + Send + Sync + 'static {
 /// # Contract
 /// 1. `find_stream` reads a stream of any owner.
 /// 2. `list_overviews` pages through all streams in a stable order: those after `after`.
-/// 3. `suspend` marks an owner: no new stream for it, until `resume`. Both are idempotent.
-/// 4. `dead_letters` lists those of one stream, oldest first.
-/// 5. `totals` are exact: accepted = delivered + dead + discarded + waiting, where dead letters
+/// 3. `interest` says whether a stream has a subject among its own at `now`, by
+///    [`Interest::of`](crate::routing::Interest::of) over what its receiver added or removed.
+/// 4. `suspend` marks an owner: no new stream for it, until `resume`. Both are idempotent.
+/// 5. `dead_letters` lists those of one stream, oldest first.
+/// 6. `totals` are exact: accepted = delivered + dead + discarded + waiting, where dead letters
 ///    that retention removed still count as dead and what a deleted stream had still counts.
 #[async_trait]
 pub trait OperatorStore: fmt::Debug + Send + Sync + 'static {
@@ -289,6 +293,15 @@ pub trait OperatorStore: fmt::Debug + Send + Sync + 'static {
         after: Option<&StreamId>,
         most: usize,
     ) -> Result<Vec<StreamOverview>, StoreError>;
+
+    /// Whether a stream has a subject among its own.
+    async fn interest(
+        &self,
+        issuer: &Issuer,
+        stream: &StreamId,
+        subject: &Subject,
+        now: Timestamp,
+    ) -> Result<Interest, StoreError>;
 
     /// Marks an owner as suspended.
     async fn suspend(&self, issuer: &Issuer, owner: &Owner) -> Result<(), StoreError>;

@@ -92,6 +92,12 @@ impl EndpointUrl {
         if text.len() > 2048 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return Err(EndpointError::NotUrl);
         }
+        // The URL parser repairs `https:host`, `https:///host` and backslashes, and another one may
+        // repair them differently: the host that is vetted must be the host that is called.
+        let authority = text.split_once("://").map(|(_, rest)| rest);
+        if text.contains('\\') || authority.is_none_or(|rest| rest.starts_with('/')) {
+            return Err(EndpointError::NotUrl);
+        }
         let url = Url::parse(text).map_err(|_| EndpointError::NotUrl)?;
         if !matches!(url.scheme(), "https" | "http") {
             return Err(EndpointError::Scheme);
@@ -195,6 +201,9 @@ mod tests {
             ("https://rp.example/#f", EndpointError::Fragment),
             ("https://rp.example:0/", EndpointError::Port),
             ("https://rp.example/\r\nx", EndpointError::NotUrl),
+            ("https:rp.example", EndpointError::NotUrl),
+            ("https:///rp.example", EndpointError::NotUrl),
+            ("https://rp.example\\@127.0.0.1/", EndpointError::NotUrl),
         ] {
             assert_eq!(EndpointUrl::parse(text), Err(problem), "{text}");
         }

@@ -117,6 +117,15 @@ impl Subject {
         Self::Simple(SimpleSubject::Opaque { id: stream.into() })
     }
 
+    /// The stream that this is the subject of, if it is that of one.
+    #[must_use]
+    pub fn as_stream(&self) -> Option<StreamId> {
+        match self {
+            Self::Simple(SimpleSubject::Opaque { id }) => StreamId::parse(id.as_str()).ok(),
+            _ => None,
+        }
+    }
+
     /// The name of the format, as on the wire.
     #[must_use]
     pub fn format(&self) -> &str {

@@ -11,7 +11,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::deliver::Deliverer;
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::event::types;
-use crate::hooks::SupportedEvents;
+use crate::hooks::{ShareAll, SharingPolicy, SupportedEvents};
 use crate::id::Issuer;
 use crate::keys::KeyProvider;
 use crate::protocol::{Access, Paths};
@@ -28,6 +28,7 @@ pub struct TransmitterBuilder {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     events: Arc<dyn SupportedEvents>,
+    sharing: Arc<dyn SharingPolicy>,
     access: Access,
     config: Config,
 }
@@ -46,6 +47,7 @@ impl TransmitterBuilder {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             events: Arc::new(types::caep_and_risc()),
+            sharing: Arc::new(ShareAll),
             access: Access::default(),
             config: Config::default(),
         }
@@ -73,6 +75,12 @@ impl TransmitterBuilder {
     /// Which event types receivers may have. Without it: all of CAEP 1.0 and RISC 1.0.
     pub fn with_supported_events(mut self, events: impl SupportedEvents) -> Self {
         self.events = Arc::new(events);
+        self
+    }
+
+    /// Which events may be shared with whom. Without it: all that are wanted.
+    pub fn with_sharing_policy(mut self, policy: impl SharingPolicy) -> Self {
+        self.sharing = Arc::new(policy);
         self
     }
 
@@ -106,6 +114,7 @@ impl TransmitterBuilder {
             entropy: self.entropy,
             keys: self.keys,
             events: self.events,
+            sharing: self.sharing,
             config: self.config,
         };
         Ok(Transmitter { core: Arc::new(core), store: self.store, deliverer: self.deliverer })

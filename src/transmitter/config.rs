@@ -12,6 +12,8 @@ use crate::stream::DefaultSubjects;
 pub struct Config {
     /// Which subjects a new stream begins with. Default: all.
     pub default_subjects: DefaultSubjects,
+    /// How long events go on after a receiver removed their subject. Default: not at all.
+    pub removal_grace: Duration,
     /// The most streams of one receiver. Default: 100.
     pub streams_per_receiver: u32,
     /// The least time between two verifications a receiver asks for, per stream. Default: 10 s.
@@ -51,6 +53,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             default_subjects: DefaultSubjects::All,
+            removal_grace: Duration::ZERO,
             streams_per_receiver: 100,
             min_verification_interval: Duration::from_secs(10),
             inactivity_timeout: None,

@@ -3,6 +3,7 @@
 use super::{Transmitter, mint};
 use crate::error::Error;
 use crate::event::Event;
+use crate::hooks::Sharing;
 use crate::id::{Jti, StreamId, Txn};
 use crate::routing;
 use crate::set::SetBody;
@@ -70,7 +71,14 @@ impl Transmitter {
                 .order_key()
                 .cloned()
                 .unwrap_or_else(|| routing::order_key(event.subject())),
-            entries: candidates.into_iter().map(|found| entry(found.stream_id)).collect(),
+            entries: candidates
+                .into_iter()
+                .filter(|found| match core.sharing.decide(&event, &found.stream_id, &found.owner) {
+                    Sharing::Allow => true,
+                    Sharing::Veto => false,
+                })
+                .map(|found| entry(found.stream_id))
+                .collect(),
             idempotency_key: event.idempotency_key().cloned(),
             now,
         };

@@ -6,6 +6,7 @@
 mod builder;
 mod config;
 mod emit;
+mod explain;
 mod mint;
 mod operate;
 mod poll;
@@ -25,7 +26,7 @@ use crate::egress::EgressPolicy;
 use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::event::types;
-use crate::hooks::SupportedEvents;
+use crate::hooks::{SharingPolicy, SupportedEvents};
 use crate::id::{EventType, Issuer, Owner, StreamId, WorkerId};
 use crate::keys::KeyProvider;
 use crate::outbox::{Jitter, Lane};
@@ -74,6 +75,7 @@ struct Core {
     entropy: Arc<dyn Entropy>,
     keys: Arc<dyn KeyProvider>,
     events: Arc<dyn SupportedEvents>,
+    sharing: Arc<dyn SharingPolicy>,
     signer: Signer,
     wakes: Arc<Wakes>,
     upkeep: upkeep::Schedule,

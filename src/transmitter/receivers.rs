@@ -154,7 +154,12 @@ impl Receivers {
         caller: &Caller,
         request: SubjectRequest,
     ) -> Result<(), Error> {
-        let change = SubjectChange::Remove(request.subject);
+        let (subject, grace) = (request.subject, self.core.config.removal_grace);
+        let change = if grace.is_zero() {
+            SubjectChange::Remove(subject)
+        } else {
+            SubjectChange::RemoveLater { subject, at: self.core.clock.now().after(grace) }
+        };
         self.change_subject(caller, &request.stream_id, change).await
     }
 

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use super::later::{Later, Removal};
 use crate::id::{EventType, StreamId};
-use crate::routing::SubjectIndex;
+use crate::routing::{Interest, SubjectIndex};
 use crate::store::SubjectChange;
 use crate::stream::{DefaultSubjects, StreamRecord, StreamStatus};
 use crate::subject::Subject;
+use crate::timestamp::Timestamp;
 
 /// The interests of the streams of one issuer.
 #[derive(Debug, Default)]
@@ -17,6 +19,8 @@ pub(super) struct Interests {
     inclusions: SubjectIndex<StreamId>,
     /// What streams that began with all subjects have removed.
     exclusions: SubjectIndex<StreamId>,
+    /// Removals that take effect later.
+    later: Later,
 }
 
 impl Interests {
@@ -46,28 +50,58 @@ impl Interests {
     pub(super) fn forget_subjects(&mut self, stream: &StreamId) {
         self.inclusions.remove_stream(stream);
         self.exclusions.remove_stream(stream);
+        self.later.forget(stream);
     }
 
     /// Adds a subject to a stream or removes it.
     pub(super) fn change(&mut self, record: &StreamRecord, change: &SubjectChange) {
-        let stream = &record.stream_id;
-        match (record.default_subjects, change) {
+        let (stream, default_subjects) = (&record.stream_id, record.default_subjects);
+        match change {
+            SubjectChange::Add(subject) => {
+                self.later.cancel(stream, subject);
+                match default_subjects {
+                    DefaultSubjects::All => self.exclusions.remove(stream, subject),
+                    DefaultSubjects::None => self.inclusions.insert(stream, subject),
+                }
+            }
             // The subject of the stream itself is that of its control SETs, which cannot be
             // refused.
-            (_, SubjectChange::Remove(subject)) if *subject == Subject::of_stream(stream) => {}
-            (DefaultSubjects::All, SubjectChange::Add(subject)) => {
-                self.exclusions.remove(stream, subject);
+            SubjectChange::Remove(subject) | SubjectChange::RemoveLater { subject, .. }
+                if *subject == Subject::of_stream(stream) => {}
+            SubjectChange::Remove(subject) => {
+                self.later.cancel(stream, subject);
+                self.take_out(stream, default_subjects, subject);
             }
-            (DefaultSubjects::All, SubjectChange::Remove(subject)) => {
-                self.exclusions.insert(stream, subject);
-            }
-            (DefaultSubjects::None, SubjectChange::Add(subject)) => {
-                self.inclusions.insert(stream, subject);
-            }
-            (DefaultSubjects::None, SubjectChange::Remove(subject)) => {
-                self.inclusions.remove(stream, subject);
+            SubjectChange::RemoveLater { subject, at } => {
+                let (stream, subject) = (stream.clone(), subject.clone());
+                self.later.insert(Removal { stream, default_subjects, subject }, *at);
             }
         }
+    }
+
+    /// Lets removals take effect whose time has come.
+    pub(super) fn settle(&mut self, now: Timestamp) {
+        while let Some(Removal { stream, default_subjects, subject }) = self.later.pop(now) {
+            self.take_out(&stream, default_subjects, &subject);
+        }
+    }
+
+    fn take_out(&mut self, stream: &StreamId, default: DefaultSubjects, subject: &Subject) {
+        match default {
+            DefaultSubjects::All => self.exclusions.insert(stream, subject),
+            DefaultSubjects::None => self.inclusions.remove(stream, subject),
+        }
+    }
+
+    /// Whether a stream has a subject among its own.
+    pub(super) fn of(&self, record: &StreamRecord, subject: &Subject) -> Interest {
+        let stream = &record.stream_id;
+        let wanted = match record.default_subjects {
+            _ if *subject == Subject::of_stream(stream) => true,
+            DefaultSubjects::All => !self.exclusions.excluding(subject).contains(stream),
+            DefaultSubjects::None => self.inclusions.including(subject).contains(stream),
+        };
+        if wanted { Interest::Wanted } else { Interest::NotWanted }
     }
 
     /// The streams that may want an event of that type about that subject: those that began with

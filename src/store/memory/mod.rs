@@ -2,6 +2,7 @@
 
 mod backlog;
 mod interest;
+mod later;
 mod operator;
 mod outbox;
 mod receiver;

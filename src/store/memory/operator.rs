@@ -9,8 +9,10 @@ use super::schedule::Due;
 use super::state::add;
 use super::stream::Stream;
 use crate::id::{Issuer, Owner, StreamId};
+use crate::routing::Interest;
 use crate::store::{DeadLetter, OperatorStore, StoreError, StreamOverview, Totals};
 use crate::stream::StreamRecord;
+use crate::subject::Subject;
 use crate::timestamp::Timestamp;
 
 #[async_trait]
@@ -35,6 +37,20 @@ impl OperatorStore for MemoryStore {
         let after = after.map_or(Bound::Unbounded, Bound::Excluded);
         let page = state.of(issuer).streams.range::<StreamId, _>((after, Bound::Unbounded));
         Ok(page.take(most).map(|(_, stream)| overview(stream)).collect())
+    }
+
+    async fn interest(
+        &self,
+        issuer: &Issuer,
+        stream: &StreamId,
+        subject: &Subject,
+        now: Timestamp,
+    ) -> Result<Interest, StoreError> {
+        let mut state = self.lock();
+        let state = state.of(issuer);
+        state.interests.settle(now);
+        let record = &state.streams.get(stream).ok_or(StoreError::NotFound)?.record;
+        Ok(state.interests.of(record, subject))
     }
 
     async fn suspend(&self, issuer: &Issuer, owner: &Owner) -> Result<(), StoreError> {

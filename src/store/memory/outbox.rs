@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::MemoryStore;
 use super::interest::{takes_entries, wants};
 use super::state::IssuerState;
+use crate::id::StreamId;
 use crate::store::{
     Append, Appended, Candidate, CandidateQuery, NewEntry, Outbox, Repeated, StoreError,
 };
@@ -33,14 +34,28 @@ impl Outbox for MemoryOutbox<'_> {
 }
 
 impl IssuerState {
-    fn candidates(&self, query: &CandidateQuery) -> Vec<Candidate> {
-        self.interests
+    fn candidates(&mut self, query: &CandidateQuery) -> Vec<Candidate> {
+        self.interests.settle(query.now);
+        let mut found: Vec<Candidate> = self
+            .interests
             .candidates(&query.event_type, &query.subject)
-            .filter_map(|id| self.streams.get(&id))
-            .map(|stream| &stream.record)
-            .filter(|record| wants(record, &query.event_type))
-            .map(|r| Candidate::new(r.stream_id.clone(), r.owner.clone(), r.audience.clone()))
-            .collect()
+            .filter_map(|id| self.candidate(&id, query))
+            .collect();
+        // A stream always has its own subject (SSF 1.0 §8.1.4.1), also where it added none.
+        if let Some(own) = query.subject.as_stream()
+            && found.iter().all(|candidate| candidate.stream_id != own)
+        {
+            found.extend(self.candidate(&own, query));
+        }
+        found
+    }
+
+    /// The stream, if it wants events of the type.
+    fn candidate(&self, id: &StreamId, query: &CandidateQuery) -> Option<Candidate> {
+        let record = &self.streams.get(id)?.record;
+        let (owner, audience) = (&record.owner, &record.audience);
+        wants(record, &query.event_type)
+            .then(|| Candidate::new(id.clone(), owner.clone(), audience.clone()))
     }
 
     fn append(&mut self, append: Append) -> Result<Appended, StoreError> {
