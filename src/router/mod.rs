@@ -99,11 +99,11 @@ impl Router {
                 None => Ok(json(StatusCode::OK, &receivers.list_streams(&caller).await?)),
             },
             Operation::UpdateStream => {
-                let command = PatchStream::parse(body()?)?;
+                let command = PatchStream::parse(body()?, receivers.egress())?;
                 Ok(json(StatusCode::OK, &receivers.update_stream(&caller, &command).await?))
             }
             Operation::ReplaceStream => {
-                let command = ReplaceStream::parse(body()?)?;
+                let command = ReplaceStream::parse(body()?, receivers.egress())?;
                 Ok(json(StatusCode::OK, &receivers.replace_stream(&caller, &command).await?))
             }
             Operation::DeleteStream => {
