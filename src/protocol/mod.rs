@@ -22,8 +22,9 @@ pub use poll::{More, PollReply, PollRequest, Wait};
 pub use refusal::{Answer, InvalidRequest, Problem, Refusal};
 pub use status::{StatusRequest, StatusView, change_status};
 pub use stream::{
-    CreateStream, DeliveryMethod, DeliveryPatch, DeliveryView, MemberChange, PatchStream,
-    ReplaceStream, RequestedDelivery, StreamContext, StreamView, Supplied, requested_stream_id,
+    CreateStream, DeliveryMethod, DeliveryPatch, DeliveryView, EndpointPatch, MemberChange,
+    PatchStream, ReplaceStream, RequestedDelivery, StreamContext, StreamView, Supplied,
+    requested_stream_id,
 };
 pub use subject::SubjectRequest;
 pub use verification::VerificationRequest;

@@ -78,17 +78,10 @@ impl Paths {
             return Some(Endpoint::Metadata);
         }
         if let Some(resource) = path.strip_prefix(RESOURCE_METADATA) {
-            let known = resource.is_empty() || resource == self.base || self.is_protected(resource);
+            let known = resource == self.base || self.is_protected(resource);
             return known.then(|| Endpoint::ResourceMetadata(resource.to_owned()));
         }
-        let inner = path.strip_prefix(&self.base)?;
-        if inner == JWKS {
-            return Some(Endpoint::Jwks);
-        }
-        if let Some(id) = inner.strip_prefix(POLL) {
-            return Some(Endpoint::Poll(StreamId::parse(id).ok()));
-        }
-        PROTECTED.iter().find(|(path, _)| *path == inner).map(|(_, endpoint)| endpoint.clone())
+        self.find_inner(path)
     }
 
     /// The URL of an endpoint.
@@ -118,9 +111,23 @@ impl Paths {
     }
 
     fn is_protected(&self, path: &str) -> bool {
-        path.strip_prefix(&self.base).is_some_and(|inner| {
-            inner.starts_with(POLL) || PROTECTED.iter().any(|(path, _)| *path == inner)
-        })
+        match self.find_inner(path) {
+            Some(Endpoint::Poll(stream)) => stream.is_some(),
+            Some(endpoint) => endpoint != Endpoint::Jwks,
+            None => false,
+        }
+    }
+
+    /// What a path behind that of the issuer leads to.
+    fn find_inner(&self, path: &str) -> Option<Endpoint> {
+        let inner = path.strip_prefix(&self.base)?;
+        if inner == JWKS {
+            return Some(Endpoint::Jwks);
+        }
+        if let Some(id) = inner.strip_prefix(POLL) {
+            return Some(Endpoint::Poll(StreamId::parse(id).ok()));
+        }
+        PROTECTED.iter().find(|(path, _)| *path == inner).map(|(_, endpoint)| endpoint.clone())
     }
 }
 

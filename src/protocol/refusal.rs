@@ -21,8 +21,6 @@ pub enum Refusal {
     InvalidToken,
     /// The token does not allow the operation (RFC 6750 §3.1 `insufficient_scope`).
     InsufficientScope(Scope),
-    /// The operator suspended the receiver.
-    Suspended,
     /// The path does not know the method.
     MethodNotAllowed {
         /// The methods it knows: the value of `Allow` (RFC 9110 §15.5.6).
@@ -36,6 +34,9 @@ pub enum Refusal {
     Invalid(InvalidRequest),
     /// The receiver has no such stream.
     UnknownStream,
+    /// The operator suspended the receiver. Not known before the store is asked, and a foreign
+    /// stream is unknown all the same.
+    Suspended,
     /// The receiver has as many streams as it may have.
     StreamLimit,
     /// The request comes too early; the next may come after this time.
@@ -157,7 +158,6 @@ impl Refusal {
             Self::InsufficientScope(needed) => {
                 (403, "insufficient_scope", format!("the scope `{needed}` is required"))
             }
-            Self::Suspended => (403, "access_denied", "the receiver is suspended".to_owned()),
             Self::MethodNotAllowed { allow } => {
                 (405, "method_not_allowed", format!("allowed: {allow}"))
             }
@@ -171,6 +171,7 @@ impl Refusal {
             Self::UnknownStream => {
                 (404, "not_found", "there is no stream with this `stream_id`".to_owned())
             }
+            Self::Suspended => (403, "access_denied", "the receiver is suspended".to_owned()),
             Self::StreamLimit => {
                 (409, "conflict", "the receiver has as many streams as it may have".to_owned())
             }

@@ -59,7 +59,7 @@ fn invalid(error: &SubjectError) -> InvalidRequest {
     } else {
         format!("subject.{}", error.member)
     };
-    InvalidRequest::new(member, Problem::Subject(error.problem.clone()))
+    InvalidRequest::new(member, Problem::Subject(error.problem))
 }
 
 #[cfg(test)]

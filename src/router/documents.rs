@@ -55,14 +55,12 @@ fn cacheable(document: &Value, request: &Request<Bytes>) -> Response<Bytes> {
     let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest));
     set(&mut response, CACHE_CONTROL, &format!("public, max-age={}", JWKS_MAX_AGE.as_secs()));
     set(&mut response, ETAG, &tag);
-    let known = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let matches =
-        |list: &str| list.split(',').any(|one| one.trim().trim_start_matches("W/") == tag);
-    if known.is_some_and(|list| list.trim() == "*" || matches(list)) {
+    let known = request.headers().get_all(IF_NONE_MATCH).into_iter();
+    let known = known.filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(','));
+    // RFC 9110 §13.1.2: compared weakly; the list may come in several headers (§5.3).
+    let same = |one: &str| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag;
+    if known.map(str::trim).any(same) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
-        *response.body_mut() = Bytes::new();
-    }
-    if request.method() == Method::HEAD {
         *response.body_mut() = Bytes::new();
     }
     response

@@ -59,15 +59,24 @@ impl Router {
 
     /// Answers a request.
     pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let mut response = self.answer(&request).await;
+        // RFC 9110 §9.3.2: HEAD is answered as GET is, without the content.
+        if request.method() == Method::HEAD {
+            *response.body_mut() = Bytes::new();
+        }
+        response
+    }
+
+    async fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
         let path = request.uri().path();
         let Some(endpoint) = self.receivers.paths().find(path) else {
             return refusal(&Refusal::NoSuchPath, None);
         };
         match endpoint {
             Endpoint::Metadata | Endpoint::Jwks | Endpoint::ResourceMetadata(_) => {
-                documents::answer(&self.receivers, &endpoint, &request).await
+                documents::answer(&self.receivers, &endpoint, request).await
             }
-            protected => match self.protected(&protected, &request).await {
+            protected => match self.protected(&protected, request).await {
                 Ok(response) => response,
                 Err(error) => refusal(&error.refusal(), self.resource(&protected, path)),
             },
@@ -83,8 +92,7 @@ impl Router {
     ) -> Result<Response<Bytes>, Error> {
         let caller = self.authenticate(request.headers()).await?;
         no_token_in(request.uri().query())?;
-        let operation = operation(endpoint, request.method())?;
-        self.receivers.access().check(operation, &caller.scopes)?;
+        let operation = self.authorize(endpoint, request.method(), &caller)?;
         let receivers = &self.receivers;
         let query = request.uri().query();
         let body = || json_body(request, self.body_limit(request.uri().path()));
@@ -101,11 +109,11 @@ impl Router {
                 None => Ok(json(StatusCode::OK, &receivers.list_streams(&caller).await?)),
             },
             Operation::UpdateStream => {
-                let command = PatchStream::parse(body()?)?;
+                let command = PatchStream::parse(body()?, receivers.egress())?;
                 Ok(json(StatusCode::OK, &receivers.update_stream(&caller, &command).await?))
             }
             Operation::ReplaceStream => {
-                let command = ReplaceStream::parse(body()?)?;
+                let command = ReplaceStream::parse(body()?, receivers.egress())?;
                 Ok(json(StatusCode::OK, &receivers.replace_stream(&caller, &command).await?))
             }
             Operation::DeleteStream => {
@@ -158,6 +166,30 @@ impl Router {
         })
     }
 
+    /// The operation that the method means at the endpoint, if the caller may do it.
+    fn authorize(
+        &self,
+        endpoint: &Endpoint,
+        method: &Method,
+        caller: &Caller,
+    ) -> Result<Operation, Refusal> {
+        let (operations, allow) = operations(endpoint);
+        let check = |operation: &Operation| {
+            self.receivers.access().check(*operation, &caller.scopes).map(|()| *operation)
+        };
+        // RFC 9110 §9.3.2: HEAD reads what GET reads.
+        let method = if *method == Method::HEAD { &Method::GET } else { method };
+        if let Some((_, operation)) = operations.iter().find(|(known, _)| known == method) {
+            return check(operation);
+        }
+        // 403 comes before 405: who may do nothing here is not told what there is to do.
+        let checks = operations.iter().map(|(_, operation)| check(operation));
+        match checks.reduce(|found, next| next.or(found)) {
+            Some(Err(refusal)) => Err(refusal),
+            Some(Ok(_)) | None => Err(Refusal::MethodNotAllowed { allow }),
+        }
+    }
+
     /// The URL of the metadata of the protected resource that was asked for (RFC 9728 §5.1).
     fn resource(&self, endpoint: &Endpoint, path: &str) -> Option<String> {
         match endpoint {
@@ -168,31 +200,30 @@ impl Router {
     }
 }
 
-/// The operation that a method means at an endpoint.
-fn operation(endpoint: &Endpoint, method: &Method) -> Result<Operation, Refusal> {
-    let (operations, allow): (&[(Method, Operation)], _) = match endpoint {
+/// The operations of an endpoint with their methods, the one that needs least first, and the value
+/// of `Allow`.
+fn operations(endpoint: &Endpoint) -> (&'static [(Method, Operation)], &'static str) {
+    match endpoint {
         Endpoint::Configuration => (
             &[
-                (Method::POST, Operation::CreateStream),
                 (Method::GET, Operation::ReadStream),
+                (Method::POST, Operation::CreateStream),
                 (Method::PATCH, Operation::UpdateStream),
                 (Method::PUT, Operation::ReplaceStream),
                 (Method::DELETE, Operation::DeleteStream),
             ],
-            "DELETE, GET, PATCH, POST, PUT",
+            "DELETE, GET, HEAD, PATCH, POST, PUT",
         ),
         Endpoint::Status => (
             &[(Method::GET, Operation::ReadStatus), (Method::POST, Operation::UpdateStatus)],
-            "GET, POST",
+            "GET, HEAD, POST",
         ),
         Endpoint::AddSubject => (&[(Method::POST, Operation::AddSubject)], "POST"),
         Endpoint::RemoveSubject => (&[(Method::POST, Operation::RemoveSubject)], "POST"),
         Endpoint::Verification => (&[(Method::POST, Operation::Verify)], "POST"),
         Endpoint::Poll(_) => (&[(Method::POST, Operation::Poll)], "POST"),
         Endpoint::Metadata | Endpoint::Jwks | Endpoint::ResourceMetadata(_) => (&[], "GET, HEAD"),
-    };
-    let found = operations.iter().find(|(known, _)| known == method);
-    found.map(|(_, operation)| *operation).ok_or(Refusal::MethodNotAllowed { allow })
+    }
 }
 
 /// RFC 6750 §2: a request proves its sender by one method only. A token in the query alone is no

@@ -87,7 +87,7 @@ impl Receivers {
         let (core, now) = (&self.core, self.core.clock.now());
         let change = |record| {
             core.with_context(&caller.owner, |context| {
-                Ok(request.clone().apply(record, context, &core.config.egress, now)?)
+                Ok(request.clone().apply(record, context, now)?)
             })
         };
         let record = self.change(caller, &request.stream_id, now, change).await?;

@@ -71,7 +71,7 @@ impl Core {
                 (Some(token), _) => token.clone(),
                 (None, Some(kid)) => {
                     let signed = fresh.next().ok_or(KeyError::NoCurrentKey)?;
-                    KeptToken::new(signed.into(), kid.clone())
+                    KeptToken::new(signed, kid.clone())
                 }
                 (None, None) => return Err(KeyError::NoCurrentKey.into()),
             };

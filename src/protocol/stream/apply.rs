@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::parse::{
-    DeliveryMethod, DeliveryPatch, MemberChange, PatchStream, ReplaceStream, RequestedDelivery,
-    Supplied, push_endpoint, requested,
+    DeliveryMethod, DeliveryPatch, EndpointPatch, MemberChange, PatchStream, ReplaceStream,
+    RequestedDelivery, Supplied, push_endpoint,
 };
 use super::view::{DeliveryView, StreamContext, StreamView};
 use crate::egress::EgressPolicy;
@@ -38,7 +38,9 @@ impl PatchStream {
     ) -> Result<StreamRecord, InvalidRequest> {
         self.supplied.must_match(&record, context)?;
         if let Some(patch) = &self.delivery {
-            poll_endpoint_must_match(patch, &record, context)?;
+            if let Some(EndpointPatch::AsWritten(text)) = &patch.endpoint {
+                poll_endpoint_must_match(text, &record, context)?;
+            }
             let delivery = merge(patch, &record.delivery, egress)?;
             set_delivery(&mut record, delivery);
         }
@@ -66,15 +68,14 @@ impl ReplaceStream {
         self,
         mut record: StreamRecord,
         context: &StreamContext<'_>,
-        egress: &EgressPolicy,
         now: Timestamp,
     ) -> Result<StreamRecord, InvalidRequest> {
         self.supplied.must_match(&record, context)?;
-        let delivery = match (&self.delivery, &record.delivery) {
-            (Some(patch), _) => {
-                poll_endpoint_must_match(patch, &record, context)?;
-                requested(patch, egress)?.into_delivery()
-            }
+        if let Some(text) = &self.poll_endpoint {
+            poll_endpoint_must_match(text, &record, context)?;
+        }
+        let delivery = match (self.delivery, &record.delivery) {
+            (Some(requested), _) => requested.into_delivery(),
             // A missing `delivery` means poll, as in a creation.
             (None, Delivery::Poll) => Delivery::Poll,
             // But nobody stops receiving pushes by leaving something out.
@@ -108,8 +109,9 @@ fn merge(
         Delivery::Push(push) => Some(push),
         Delivery::Poll => None,
     };
-    let endpoint = match (&patch.endpoint_url, old) {
-        (Some(text), _) => push_endpoint(text, egress)?,
+    let endpoint = match (&patch.endpoint, old) {
+        (Some(EndpointPatch::Push(endpoint)), _) => endpoint.clone(),
+        (Some(EndpointPatch::AsWritten(text)), _) => push_endpoint(text, egress)?,
         (None, Some(old)) => old.endpoint.clone(),
         (None, None) => {
             return Err(InvalidRequest::new("delivery.endpoint_url", Problem::Missing));
@@ -130,17 +132,16 @@ fn kept_secret(old: &PushDelivery, endpoint: &EndpointUrl) -> Option<Authorizati
 
 /// A receiver may repeat the endpoint of a poll stream but not choose it (SSF 1.0 §6.1.2).
 fn poll_endpoint_must_match(
-    patch: &DeliveryPatch,
+    given: &str,
     record: &StreamRecord,
     context: &StreamContext<'_>,
 ) -> Result<(), InvalidRequest> {
-    let stays_poll =
-        matches!(record.delivery, Delivery::Poll) && patch.method != Some(DeliveryMethod::Push);
-    let endpoint = DeliveryView::of(record, context.paths).endpoint_url;
-    if stays_poll && patch.endpoint_url.as_ref().is_some_and(|url| *url != endpoint) {
-        return Err(InvalidRequest::new("delivery.endpoint_url", Problem::Mismatch));
+    match record.delivery {
+        Delivery::Poll if given != DeliveryView::of(record, context.paths).endpoint_url => {
+            Err(InvalidRequest::new("delivery.endpoint_url", Problem::Mismatch))
+        }
+        Delivery::Poll | Delivery::Push(_) => Ok(()),
     }
-    Ok(())
 }
 
 /// A changed delivery raises the generation, so that deliveries under way end.
@@ -236,14 +237,18 @@ mod tests {
 
     fn patch(stream: StreamRecord, mut body: Value) -> Result<StreamRecord, InvalidRequest> {
         body["stream_id"] = "s-1".into();
-        let patch = PatchStream::parse(body.to_string().as_bytes()).unwrap();
-        with_context(|context, egress| patch.apply(stream, context, egress, Timestamp::default()))
+        with_context(|context, egress| {
+            let patch = PatchStream::parse(body.to_string().as_bytes(), egress).unwrap();
+            patch.apply(stream, context, egress, Timestamp::default())
+        })
     }
 
     fn replace(stream: StreamRecord, mut body: Value) -> Result<StreamRecord, InvalidRequest> {
         body["stream_id"] = "s-1".into();
-        let replace = ReplaceStream::parse(body.to_string().as_bytes()).unwrap();
-        with_context(|context, egress| replace.apply(stream, context, egress, Timestamp::default()))
+        with_context(|context, egress| {
+            let replace = ReplaceStream::parse(body.to_string().as_bytes(), egress).unwrap();
+            replace.apply(stream, context, Timestamp::default())
+        })
     }
 
     /// Endpoint and secret of a push stream.

@@ -6,8 +6,8 @@ mod view;
 
 pub(super) use parse::required_stream_id;
 pub use parse::{
-    CreateStream, DeliveryMethod, DeliveryPatch, MemberChange, PatchStream, ReplaceStream,
-    RequestedDelivery, Supplied, requested_stream_id,
+    CreateStream, DeliveryMethod, DeliveryPatch, EndpointPatch, MemberChange, PatchStream,
+    ReplaceStream, RequestedDelivery, Supplied, requested_stream_id,
 };
 pub use view::{DeliveryView, StreamContext, StreamView};
 

@@ -55,7 +55,9 @@ pub struct ReplaceStream {
     /// The stream.
     pub stream_id: StreamId,
     /// Its whole new delivery.
-    pub delivery: Option<DeliveryPatch>,
+    pub delivery: Option<RequestedDelivery>,
+    /// The endpoint of a poll stream, which must match what the transmitter supplied.
+    pub poll_endpoint: Option<String>,
     /// Its new event types.
     pub events_requested: Option<Vec<EventType>>,
     /// Its new description.
@@ -70,10 +72,21 @@ pub struct ReplaceStream {
 pub struct DeliveryPatch {
     /// The method URI.
     pub method: Option<DeliveryMethod>,
-    /// The endpoint, as it came: its rules depend on the method.
-    pub endpoint_url: Option<String>,
+    /// The endpoint.
+    pub endpoint: Option<EndpointPatch>,
     /// What happens to the secret.
     pub authorization: MemberChange<AuthorizationHeader>,
+}
+
+/// The endpoint in a change.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum EndpointPatch {
+    /// Where to push to.
+    Push(EndpointUrl),
+    /// What came without the push method: whether it is where to push to or repeats the endpoint
+    /// of a poll stream depends on the stream.
+    AsWritten(String),
 }
 
 /// A delivery method this transmitter supports.
@@ -134,7 +147,7 @@ impl CreateStream {
         let delivery = match members.members("delivery")? {
             // SSF 1.0 §8.1.1.1: without `delivery`, poll is meant.
             None => RequestedDelivery::Poll,
-            Some(delivery) => requested(&DeliveryPatch::read(&delivery)?, egress)?,
+            Some(delivery) => requested(DeliveryPatch::read(&delivery, egress)?)?,
         };
         Ok(Self {
             delivery,
@@ -145,20 +158,17 @@ impl CreateStream {
 }
 
 /// The delivery that stands on its own: what it leaves out is absent.
-pub(super) fn requested(
-    delivery: &DeliveryPatch,
-    egress: &EgressPolicy,
-) -> Result<RequestedDelivery, InvalidRequest> {
+fn requested(delivery: DeliveryPatch) -> Result<RequestedDelivery, InvalidRequest> {
     let missing = |member: &str| InvalidRequest::new(member, Problem::Missing);
     match delivery.method.ok_or_else(|| missing("delivery.method"))? {
         // SSF 1.0 §6.1.2: the transmitter supplies the endpoint, whatever the receiver wrote.
         DeliveryMethod::Poll => Ok(RequestedDelivery::Poll),
         DeliveryMethod::Push => {
-            let text = delivery.endpoint_url.as_deref();
-            let text = text.ok_or_else(|| missing("delivery.endpoint_url"))?;
-            let endpoint = push_endpoint(text, egress)?;
-            let authorization = match &delivery.authorization {
-                MemberChange::Set(header) => Some(header.clone()),
+            let Some(EndpointPatch::Push(endpoint)) = delivery.endpoint else {
+                return Err(missing("delivery.endpoint_url"));
+            };
+            let authorization = match delivery.authorization {
+                MemberChange::Set(header) => Some(header),
                 MemberChange::Keep | MemberChange::Remove => None,
             };
             Ok(RequestedDelivery::Push(PushDelivery::new(endpoint, authorization)))
@@ -179,14 +189,22 @@ pub(super) fn push_endpoint(
 }
 
 impl DeliveryPatch {
-    fn read(delivery: &Members<'_>) -> Result<Self, InvalidRequest> {
+    fn read(delivery: &Members<'_>, egress: &EgressPolicy) -> Result<Self, InvalidRequest> {
         let method = match delivery.string("method")? {
             None => None,
             Some(PUSH_METHOD) => Some(DeliveryMethod::Push),
             Some(POLL_METHOD) => Some(DeliveryMethod::Poll),
             Some(_) => return Err(delivery.fault("method", Problem::Method)),
         };
-        let endpoint_url = delivery.string("endpoint_url")?.map(str::to_owned);
+        let endpoint = match (delivery.string("endpoint_url")?, method) {
+            (None, _) => None,
+            (Some(text), Some(DeliveryMethod::Push)) => {
+                Some(EndpointPatch::Push(push_endpoint(text, egress)?))
+            }
+            (Some(text), Some(DeliveryMethod::Poll) | None) => {
+                Some(EndpointPatch::AsWritten(text.to_owned()))
+            }
+        };
         let authorization = match delivery.get("authorization_header") {
             None => MemberChange::Keep,
             Some(Value::Null) => MemberChange::Remove,
@@ -196,7 +214,7 @@ impl DeliveryPatch {
                 MemberChange::Set(AuthorizationHeader::parse(text).map_err(problem)?)
             }
         };
-        Ok(Self { method, endpoint_url, authorization })
+        Ok(Self { method, endpoint, authorization })
     }
 }
 
@@ -205,7 +223,7 @@ impl PatchStream {
     ///
     /// # Errors
     /// [`Refusal::Invalid`] naming the member at fault, or [`Refusal::UnknownStream`].
-    pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
+    pub fn parse(body: &[u8], egress: &EgressPolicy) -> Result<Self, Refusal> {
         let map = json::object(body)?;
         let members = Members::of(&map);
         let delivery = members.members("delivery")?;
@@ -220,7 +238,7 @@ impl PatchStream {
                 .map_or(MemberChange::Keep, |d| MemberChange::Set(cut(d))),
         };
         Ok(Self {
-            delivery: delivery.as_ref().map(DeliveryPatch::read).transpose()?,
+            delivery: delivery.map(|d| DeliveryPatch::read(&d, egress)).transpose()?,
             events_requested,
             description,
             supplied: Supplied::read(&members),
@@ -234,12 +252,18 @@ impl ReplaceStream {
     ///
     /// # Errors
     /// [`Refusal::Invalid`] naming the member at fault, or [`Refusal::UnknownStream`].
-    pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
+    pub fn parse(body: &[u8], egress: &EgressPolicy) -> Result<Self, Refusal> {
         let map = json::object(body)?;
         let members = Members::of(&map);
         let delivery = members.members("delivery")?;
+        let delivery = delivery.map(|d| DeliveryPatch::read(&d, egress)).transpose()?;
+        let poll_endpoint = match delivery.as_ref().and_then(|d| d.endpoint.as_ref()) {
+            Some(EndpointPatch::AsWritten(text)) => Some(text.clone()),
+            Some(EndpointPatch::Push(_)) | None => None,
+        };
         Ok(Self {
-            delivery: delivery.as_ref().map(DeliveryPatch::read).transpose()?,
+            delivery: delivery.map(requested).transpose()?,
+            poll_endpoint,
             events_requested: event_types(&members)?,
             description: members.string("description")?.map(cut),
             supplied: Supplied::read(&members),
@@ -360,7 +384,9 @@ mod tests {
 
     #[test]
     fn a_patch_tells_absent_from_null() {
-        let patch = |body: Value| PatchStream::parse(body.to_string().as_bytes()).unwrap();
+        let patch = |body: Value| {
+            PatchStream::parse(body.to_string().as_bytes(), &EgressPolicy::public()).unwrap()
+        };
         let kept = patch(json!({"stream_id": "s"}));
         assert_eq!(
             (kept.description, kept.events_requested),
@@ -375,9 +401,28 @@ mod tests {
 
     #[test]
     fn a_change_without_stream_id_is_invalid_ssf_1_0_8_1_1_3() {
-        assert_eq!(member(PatchStream::parse(b"{}")), "stream_id");
-        assert_eq!(member(ReplaceStream::parse(b"{\"stream_id\":\"\"}")), "stream_id");
-        assert_eq!(member(PatchStream::parse(b"{\"stream_id\":\"a/b\"}")), "UnknownStream");
+        let egress = EgressPolicy::public();
+        let patch = |body: &str| member(PatchStream::parse(body.as_bytes(), &egress));
+        let replace = |body: &str| member(ReplaceStream::parse(body.as_bytes(), &egress));
+        assert_eq!(patch("{}"), "stream_id");
+        assert_eq!(replace(r#"{"stream_id":""}"#), "stream_id");
+        assert_eq!(patch(r#"{"stream_id":"a/b"}"#), "UnknownStream");
+    }
+
+    #[test]
+    fn a_wrong_delivery_of_a_change_comes_before_an_unknown_stream() {
+        let egress = EgressPolicy::public();
+        let push = |url: &str| json!({"method": PUSH_METHOD, "endpoint_url": url});
+        let body = |delivery: &Value| json!({"stream_id": "a/b", "delivery": delivery}).to_string();
+        for delivery in [push("https://127.0.0.1"), push("http://rp.example")] {
+            let body = body(&delivery);
+            let patched = member(PatchStream::parse(body.as_bytes(), &egress));
+            let replaced = member(ReplaceStream::parse(body.as_bytes(), &egress));
+            let expected = "delivery.endpoint_url".to_owned();
+            assert_eq!((patched, replaced), (expected.clone(), expected), "{body}");
+        }
+        let replaced = ReplaceStream::parse(body(&json!({})).as_bytes(), &egress);
+        assert_eq!(member(replaced), "delivery.method");
     }
 
     #[test]
@@ -395,8 +440,8 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(body: Vec<u8>, query: String) {
             let _ = CreateStream::parse(&body, &EgressPolicy::public());
-            let _ = PatchStream::parse(&body);
-            let _ = ReplaceStream::parse(&body);
+            let _ = PatchStream::parse(&body, &EgressPolicy::public());
+            let _ = ReplaceStream::parse(&body, &EgressPolicy::public());
             let _ = requested_stream_id(Some(&query));
         }
     }
