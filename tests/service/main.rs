@@ -1,0 +1,8 @@
+//! The service in virtual time: nothing sleeps, nobody is called.
+
+#[cfg(test)]
+mod drive;
+#[cfg(test)]
+mod emission;
+#[cfg(test)]
+mod world;
