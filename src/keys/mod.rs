@@ -36,6 +36,23 @@ pub struct PublicKey {
     pub published_until: Option<Timestamp>,
 }
 
+impl PublicKey {
+    /// A first key: no cache knows another one, so it is published and signs from the beginning,
+    /// and no end is planned. Keys that follow it set their times.
+    #[must_use]
+    pub const fn new(kid: KeyId, algorithm: Algorithm, jwk: Map<String, Value>) -> Self {
+        let beginning = Timestamp::from_millis(0);
+        Self {
+            kid,
+            algorithm,
+            jwk,
+            published_from: beginning,
+            signs_from: beginning,
+            published_until: None,
+        }
+    }
+}
+
 /// All keys of a transmitter. The times are part of it, so that all processes switch together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KeySet(Vec<PublicKey>);

@@ -1,0 +1,86 @@
+//! The operator face of the store of vectors.
+
+use async_trait::async_trait;
+use ssf_transmitter::id::{Issuer, Owner, StreamId};
+use ssf_transmitter::store::{DeadLetter, OperatorStore, StoreError, StreamOverview, Totals};
+use ssf_transmitter::stream::StreamRecord;
+
+use super::VecStore;
+use super::state::add;
+use super::stream::Stream;
+
+#[async_trait]
+impl OperatorStore for VecStore {
+    async fn find_stream(
+        &self,
+        issuer: &Issuer,
+        stream: &StreamId,
+    ) -> Result<StreamRecord, StoreError> {
+        self.of(issuer, |state| {
+            state.find(stream).map(|found| found.record.clone()).ok_or(StoreError::NotFound)
+        })
+    }
+
+    async fn list_overviews(
+        &self,
+        issuer: &Issuer,
+        after: Option<&StreamId>,
+        most: usize,
+    ) -> Result<Vec<StreamOverview>, StoreError> {
+        Ok(self.of(issuer, |state| {
+            // By identifier: a page goes on where it was, also when streams come and go.
+            let mut streams: Vec<_> = state.streams.iter().collect();
+            streams.sort_by_key(|stream| &stream.record.stream_id);
+            let beyond = streams.into_iter().filter(|s| after < Some(&s.record.stream_id));
+            beyond.take(most).map(overview).collect()
+        }))
+    }
+
+    async fn suspend(&self, issuer: &Issuer, owner: &Owner) -> Result<(), StoreError> {
+        self.of(issuer, |state| {
+            if !state.suspended.contains(owner) {
+                state.suspended.push(owner.clone());
+            }
+        });
+        Ok(())
+    }
+
+    async fn resume(&self, issuer: &Issuer, owner: &Owner) -> Result<(), StoreError> {
+        self.of(issuer, |state| state.suspended.retain(|suspended| suspended != owner));
+        Ok(())
+    }
+
+    async fn dead_letters(
+        &self,
+        issuer: &Issuer,
+        stream: &StreamId,
+        most: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        self.of(issuer, |state| {
+            let stream = state.find(stream).ok_or(StoreError::NotFound)?;
+            Ok(stream.dead_letters.iter().take(most).cloned().collect())
+        })
+    }
+
+    async fn totals(&self, issuer: &Issuer) -> Result<Totals, StoreError> {
+        Ok(self.of(issuer, |state| {
+            let mut totals = state.departed;
+            for stream in &state.streams {
+                add(&mut totals, stream.totals());
+            }
+            totals
+        }))
+    }
+}
+
+fn overview(stream: &Stream) -> StreamOverview {
+    let mut overview = StreamOverview::new(stream.record.clone(), stream.health.clone());
+    overview.totals = stream.totals();
+    overview.backlog = overview.totals.waiting;
+    overview.oldest_pending = stream.entries.first().map(|entry| entry.emitted_at);
+    // What may go at once has been due since it was emitted.
+    let next = stream.turns(usize::MAX).into_iter().map(|(due, _)| due).min();
+    overview.next_attempt = next.and_then(|due| due.or(overview.oldest_pending));
+    overview.dead_letters = stream.dead_letters.len() as u64;
+    overview
+}

@@ -1,0 +1,231 @@
+//! The receiver face of the store of vectors.
+
+use async_trait::async_trait;
+use ssf_transmitter::id::{Issuer, Owner, StreamId};
+use ssf_transmitter::outbox::DeadLetterReason;
+use ssf_transmitter::store::{
+    Acknowledgement, Activity, Change, Deleted, HandOut, HandOutRequest, KeepToken, Kept,
+    NewVerification, Queue, ReceiverStore, StoreError, StreamUpdate, SubjectChange,
+    VerificationQueued,
+};
+use ssf_transmitter::stream::{DefaultSubjects, StreamRecord};
+
+use super::VecStore;
+use super::state::{IssuerState, add};
+use super::stream::Stream;
+
+#[async_trait]
+impl ReceiverStore for VecStore {
+    async fn create_stream(&self, record: StreamRecord, most: u32) -> Result<(), StoreError> {
+        self.of(&record.issuer.clone(), |state| state.create(record, most))
+    }
+
+    async fn read_stream(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+    ) -> Result<StreamRecord, StoreError> {
+        self.owned(issuer, owner, stream, |stream| Ok(stream.record.clone()))
+    }
+
+    async fn list_streams(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+    ) -> Result<Vec<StreamRecord>, StoreError> {
+        Ok(self.of(issuer, |state| {
+            let records = state.streams.iter().map(|stream| &stream.record);
+            records.filter(|record| record.owner == *owner).cloned().collect()
+        }))
+    }
+
+    async fn update_stream(&self, update: StreamUpdate) -> Result<StreamRecord, StoreError> {
+        self.of(&update.record.issuer.clone(), |state| state.update(update))
+    }
+
+    async fn delete_stream(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+    ) -> Result<Deleted, StoreError> {
+        self.of(issuer, |state| state.delete(owner, stream))
+    }
+
+    async fn change_subject(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+        change: SubjectChange,
+    ) -> Result<(), StoreError> {
+        self.owned(issuer, owner, stream, |stream| stream.change_subject(change))
+    }
+
+    async fn queue_verification(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+        verification: NewVerification,
+    ) -> Result<VerificationQueued, StoreError> {
+        self.of(issuer, |state| {
+            state.owned(owner, stream)?;
+            state.check_unused(&verification.control.jti)?;
+            Ok(state.owned(owner, stream)?.queue_verification(verification))
+        })
+    }
+
+    async fn acknowledge(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+        acknowledgement: Acknowledgement,
+    ) -> Result<(), StoreError> {
+        let Acknowledgement { acks, errors, now, .. } = acknowledgement;
+        self.owned(issuer, owner, stream, |stream| {
+            // Errors first: what is named both ways ends as a dead letter.
+            for (jti, error) in errors {
+                stream.bury(&jti, DeadLetterReason::Reported(error), now);
+            }
+            for jti in &acks {
+                stream.deliver(jti, None);
+            }
+            Ok(())
+        })
+    }
+
+    async fn hand_out(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+        request: HandOutRequest,
+    ) -> Result<HandOut, StoreError> {
+        self.owned(issuer, owner, stream, |stream| {
+            if stream.is_push() {
+                return Err(StoreError::NotFound);
+            }
+            let mut entries = stream.pollable();
+            let remaining = entries.len().saturating_sub(request.most);
+            entries.truncate(request.most);
+            Ok(HandOut::new(entries, remaining))
+        })
+    }
+
+    async fn keep_polled(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+        tokens: Vec<KeepToken>,
+    ) -> Result<Vec<Kept>, StoreError> {
+        self.owned(issuer, owner, stream, |stream| {
+            let keep = |token: KeepToken| {
+                let ours = token.stream_id == stream.record.stream_id;
+                if ours { stream.keep(token) } else { Kept::Gone }
+            };
+            Ok(tokens.into_iter().map(keep).collect())
+        })
+    }
+
+    async fn touch(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        activity: Activity,
+    ) -> Result<(), StoreError> {
+        self.owned(issuer, owner, &activity.stream_id, |stream| {
+            stream.active_at = stream.active_at.max(activity.at);
+            Ok(())
+        })
+    }
+
+    async fn wait_for_change(&self) -> Change {
+        Change::NeverHappens
+    }
+}
+
+impl IssuerState {
+    fn create(&mut self, record: StreamRecord, most: u32) -> Result<(), StoreError> {
+        if self.suspended.contains(&record.owner) {
+            return Err(StoreError::Suspended);
+        }
+        let owned = self.streams.iter().filter(|stream| stream.record.owner == record.owner);
+        if owned.count() >= most as usize {
+            return Err(StoreError::StreamLimit);
+        }
+        if self.find(&record.stream_id).is_some() {
+            return Err(StoreError::IdTaken);
+        }
+        self.streams.push(Stream::new(record));
+        Ok(())
+    }
+
+    fn update(&mut self, update: StreamUpdate) -> Result<StreamRecord, StoreError> {
+        let StreamUpdate { mut record, expected_version, queue, announce, .. } = update;
+        if self.owned(&record.owner, &record.stream_id)?.record.version != expected_version {
+            return Err(StoreError::Conflict);
+        }
+        if let Some(control) = &announce {
+            self.check_unused(&control.jti)?;
+        }
+        let stream = self.owned(&record.owner, &record.stream_id)?;
+        record.version = expected_version.saturating_add(1);
+        stream.record = record.clone();
+        if queue == Queue::Discard {
+            stream.totals.discarded_disabled += stream.discard();
+        }
+        if let Some(control) = announce {
+            stream.accept_control(control);
+        }
+        Ok(record)
+    }
+
+    fn delete(&mut self, owner: &Owner, id: &StreamId) -> Result<Deleted, StoreError> {
+        let ours =
+            |stream: &Stream| stream.record.owner == *owner && stream.record.stream_id == *id;
+        let at = self.streams.iter().position(ours).ok_or(StoreError::NotFound)?;
+        let mut stream = self.streams.remove(at);
+        let discarded = stream.discard();
+        stream.totals.discarded_deleted += discarded;
+        add(&mut self.departed, stream.totals());
+        Ok(Deleted::new(discarded))
+    }
+}
+
+impl Stream {
+    fn change_subject(&mut self, change: SubjectChange) -> Result<(), StoreError> {
+        let (listed, subject) = match (self.record.default_subjects, change) {
+            (DefaultSubjects::All, SubjectChange::Remove(subject))
+            | (DefaultSubjects::None, SubjectChange::Add(subject)) => {
+                (Some(subject.clone()), subject)
+            }
+            (DefaultSubjects::All, SubjectChange::Add(subject))
+            | (DefaultSubjects::None, SubjectChange::Remove(subject)) => (None, subject),
+            _ => return Err(StoreError::Unavailable("no such change of a subject".into())),
+        };
+        self.subjects.retain(|other| *other != subject);
+        self.subjects.extend(listed);
+        Ok(())
+    }
+
+    fn queue_verification(&mut self, verification: NewVerification) -> VerificationQueued {
+        let NewVerification { control, min_interval, .. } = verification;
+        if let Some(earliest) = self.verified_at.map(|last| last.after(min_interval))
+            && control.now < earliest
+        {
+            return VerificationQueued::TooSoon(earliest);
+        }
+        self.verified_at = Some(control.now);
+        if self.takes_entries() {
+            self.accept_control(control);
+        } else {
+            self.totals.accepted += 1;
+            self.totals.discarded_disabled += 1;
+        }
+        VerificationQueued::Queued
+    }
+}

@@ -1,0 +1,247 @@
+//! One stream: its entries, whose turn it is, and what became of the others.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use ssf_transmitter::id::{Jti, OrderKey};
+use ssf_transmitter::outbox::{DeadLetterReason, Fence, Health, KeptToken, Lane, may_leave};
+use ssf_transmitter::set::SetBody;
+use ssf_transmitter::store::{Claimed, DeadLetter, KeepToken, Kept, NewControl, Route, Totals};
+use ssf_transmitter::stream::{Delivery, StreamRecord, StreamStatus};
+use ssf_transmitter::subject::Subject;
+use ssf_transmitter::timestamp::Timestamp;
+
+/// When something may be claimed: from that time on, or at once, which comes before every time.
+pub(super) type Due = Option<Timestamp>;
+
+/// A stream and everything of it.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) record: StreamRecord,
+    pub(super) health: Health,
+    /// What the receiver removed from all subjects, or added to none.
+    pub(super) subjects: Vec<Subject>,
+    /// The unsettled entries, in the order in which they were accepted.
+    pub(super) entries: Vec<Entry>,
+    pub(super) dead_letters: Vec<DeadLetter>,
+    /// What became of entries; those that wait are counted where they are.
+    pub(super) totals: Totals,
+    pub(super) active_at: Timestamp,
+    pub(super) verified_at: Option<Timestamp>,
+}
+
+/// An entry that is not settled yet.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) jti: Jti,
+    lane: Lane,
+    /// Absent for control entries: they keep their order with each other.
+    order_key: Option<OrderKey>,
+    body: SetBody,
+    pub(super) emitted_at: Timestamp,
+    pub(super) attempts: u32,
+    pub(super) fence: Fence,
+    token: Option<KeptToken>,
+    /// Whether a claim of it has not ended; `due` is the end of its lease then.
+    pub(super) held: bool,
+    pub(super) due: Due,
+    /// A control entry that failed with its stream waits for the breaker like all others.
+    pub(super) waits_for_breaker: bool,
+}
+
+impl Stream {
+    pub(super) fn new(record: StreamRecord) -> Self {
+        Self {
+            active_at: record.created_at,
+            record,
+            health: Health::default(),
+            subjects: Vec::new(),
+            entries: Vec::new(),
+            dead_letters: Vec::new(),
+            totals: Totals::default(),
+            verified_at: None,
+        }
+    }
+
+    /// A disabled stream holds nothing (SSF 1.0 §8.1.2.1).
+    pub(super) fn takes_entries(&self) -> bool {
+        self.record.status != StreamStatus::Disabled
+    }
+
+    pub(super) fn is_push(&self) -> bool {
+        matches!(self.record.delivery, Delivery::Push(_))
+    }
+
+    /// What became of its entries.
+    pub(super) fn totals(&self) -> Totals {
+        let mut totals = self.totals;
+        totals.waiting = self.entries.len() as u64;
+        totals
+    }
+
+    pub(super) fn entry(&mut self, jti: &Jti) -> Option<&mut Entry> {
+        self.entries.iter_mut().find(|entry| entry.jti == *jti)
+    }
+
+    /// Accepts an ordinary entry.
+    pub(super) fn accept(&mut self, jti: Jti, key: OrderKey, body: SetBody, now: Timestamp) {
+        self.totals.accepted += 1;
+        self.entries.push(Entry::new(jti, Lane::Ordinary, Some(key), body, now));
+    }
+
+    /// Accepts a control entry; a verification replaces an unsettled older one.
+    pub(super) fn accept_control(&mut self, control: NewControl) {
+        let NewControl { lane, jti, body, now, .. } = control;
+        self.totals.accepted += 1;
+        if lane == Lane::Verification {
+            let before = self.entries.len();
+            self.entries.retain(|entry| entry.lane != Lane::Verification);
+            self.totals.discarded_replaced += (before - self.entries.len()) as u64;
+        }
+        self.entries.push(Entry::new(jti, lane, None, body, now));
+    }
+
+    /// Takes all entries out and says how many there were.
+    pub(super) fn discard(&mut self) -> u64 {
+        self.entries.drain(..).count() as u64
+    }
+
+    /// Ends an entry as delivered.
+    pub(super) fn deliver(&mut self, jti: &Jti, unusual_status: Option<u16>) {
+        if self.remove(jti).is_some() {
+            self.totals.delivered += 1;
+            self.totals.delivered_unusually += u64::from(unusual_status.is_some());
+        }
+    }
+
+    /// Ends an entry as a dead letter.
+    pub(super) fn bury(&mut self, jti: &Jti, reason: DeadLetterReason, now: Timestamp) {
+        if let Some(Entry { jti, body, emitted_at, .. }) = self.remove(jti) {
+            self.totals.dead += 1;
+            self.dead_letters.push(DeadLetter::new(jti, body, reason, emitted_at, now));
+        }
+    }
+
+    /// What a poll may get, control entries first.
+    pub(super) fn pollable(&self) -> Vec<Claimed> {
+        let route = self.route();
+        let leaving = self.entries.iter().filter(|entry| self.may_leave(entry.lane));
+        let (control, ordinary): (Vec<_>, Vec<_>) =
+            leaving.partition(|entry| entry.lane.is_control());
+        control.into_iter().chain(ordinary).map(|entry| entry.hand_over(&route)).collect()
+    }
+
+    /// The entries whose turn it is, in the order in which they go, each with the time from which
+    /// it may be claimed: the first control entry, and the oldest entry of each order key.
+    pub(super) fn turns(&self, most_held: usize) -> Vec<(Due, &Jti)> {
+        let mut turns = Vec::new();
+        if !self.is_push() {
+            return turns;
+        }
+        // One control entry is held at a time, and nothing else of the stream beside it.
+        let control_free = self.leases(|lane| lane.is_control()).first().copied();
+        let control = |entry: &&Entry| entry.lane.is_control() && self.may_leave(entry.lane);
+        if let Some(entry) = self.entries.iter().find(control) {
+            let breaker = self.health.open_until.filter(|_| entry.waits_for_breaker);
+            let due = entry.due.max(control_free).max(self.health.not_before).max(breaker);
+            turns.push((due, &entry.jti));
+        }
+        // Once the breaker has opened, one entry goes alone, as the probe.
+        let most_held = self.health.open_until.map_or(most_held, |_| most_held.min(1));
+        let Some(others) = most_held.checked_sub(1) else { return turns };
+        if self.may_leave(Lane::Ordinary) {
+            let free = self.leases(|lane| lane == Lane::Ordinary).get(others).copied();
+            let stream_due = control_free.max(free).max(self.health.ordinary_from());
+            let mut keys = HashSet::new();
+            for entry in &self.entries {
+                if entry.order_key.as_ref().is_some_and(|key| keys.insert(key)) {
+                    turns.push((entry.due.max(stream_due), &entry.jti));
+                }
+            }
+        }
+        turns
+    }
+
+    /// Claims the first entry whose turn and time it is.
+    pub(super) fn claim(
+        &mut self,
+        most_held: usize,
+        now: Timestamp,
+        fence: Fence,
+        lease_until: Timestamp,
+    ) -> Option<Claimed> {
+        let mut turns = self.turns(most_held).into_iter();
+        let jti = turns.find(|(due, _)| *due <= Some(now)).map(|(_, jti)| jti.clone())?;
+        let route = self.route();
+        let entry = self.entry(&jti)?;
+        (entry.held, entry.due, entry.fence) = (true, Some(lease_until), fence);
+        Some(entry.hand_over(&route))
+    }
+
+    /// Keeps a token, unless an earlier one counts.
+    pub(super) fn keep(&mut self, new: KeepToken) -> Kept {
+        let route = self.route();
+        let Some(entry) = self.entry(&new.jti) else { return Kept::Gone };
+        let leaves = may_leave(route.status, route.status_set_by, entry.lane);
+        if entry.fence != new.fence || !leaves {
+            return Kept::Gone;
+        }
+        let earlier = entry.token.take().filter(|token| Some(&token.kid) != new.replaces.as_ref());
+        let token = entry.token.insert(earlier.unwrap_or(new.token)).clone();
+        Kept::Token { token, route }
+    }
+
+    fn may_leave(&self, lane: Lane) -> bool {
+        may_leave(self.record.status, self.record.status_set_by, lane)
+    }
+
+    fn route(&self) -> Arc<Route> {
+        Arc::new(Route::of(&self.record))
+    }
+
+    /// When the leases in those lanes end, the last first.
+    fn leases(&self, lanes: fn(Lane) -> bool) -> Vec<Timestamp> {
+        let held = self.entries.iter().filter(|entry| entry.held && lanes(entry.lane));
+        let mut ends: Vec<_> = held.filter_map(|entry| entry.due).collect();
+        ends.sort_unstable_by(|one, other| other.cmp(one));
+        ends
+    }
+
+    fn remove(&mut self, jti: &Jti) -> Option<Entry> {
+        let at = self.entries.iter().position(|entry| entry.jti == *jti)?;
+        Some(self.entries.remove(at))
+    }
+}
+
+impl Entry {
+    fn new(
+        jti: Jti,
+        lane: Lane,
+        order_key: Option<OrderKey>,
+        body: SetBody,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            jti,
+            lane,
+            order_key,
+            body,
+            emitted_at: now,
+            attempts: 0,
+            fence: Fence::default(),
+            token: None,
+            held: false,
+            due: None,
+            waits_for_breaker: false,
+        }
+    }
+
+    fn hand_over(&self, route: &Arc<Route>) -> Claimed {
+        let (jti, body) = (self.jti.clone(), self.body.clone());
+        let mut claimed =
+            Claimed::new(jti, self.lane, body, self.emitted_at, self.fence, Arc::clone(route));
+        claimed.attempts = self.attempts;
+        claimed.token = self.token.clone();
+        claimed
+    }
+}
