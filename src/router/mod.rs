@@ -91,10 +91,10 @@ impl Router {
         request: &Request<Bytes>,
     ) -> Result<Response<Bytes>, Error> {
         let caller = self.authenticate(request.headers()).await?;
-        no_token_in(request.uri().query())?;
         let operation = self.authorize(endpoint, request.method(), &caller)?;
         let receivers = &self.receivers;
         let query = request.uri().query();
+        no_token_in(query)?;
         let body = || json_body(request, self.body_limit(request.uri().path()));
         match operation {
             Operation::CreateStream => {

@@ -192,7 +192,8 @@ impl World {
 
     pub(crate) fn patch(&self, stream: &StreamId, mut body: Value) {
         body["stream_id"] = stream.as_str().into();
-        let request = PatchStream::parse(body.to_string().as_bytes()).unwrap();
+        let request =
+            PatchStream::parse(body.to_string().as_bytes(), self.receivers.egress()).unwrap();
         ready(self.receivers.update_stream(&caller(), &request)).unwrap();
     }
 

@@ -2,8 +2,11 @@
 
 use async_trait::async_trait;
 use ssf_transmitter::id::{Issuer, Owner, StreamId};
+use ssf_transmitter::routing::Interest;
 use ssf_transmitter::store::{DeadLetter, OperatorStore, StoreError, StreamOverview, Totals};
 use ssf_transmitter::stream::StreamRecord;
+use ssf_transmitter::subject::Subject;
+use ssf_transmitter::timestamp::Timestamp;
 
 use super::VecStore;
 use super::state::add;
@@ -34,6 +37,19 @@ impl OperatorStore for VecStore {
             let beyond = streams.into_iter().filter(|s| after < Some(&s.record.stream_id));
             beyond.take(most).map(overview).collect()
         }))
+    }
+
+    async fn interest(
+        &self,
+        issuer: &Issuer,
+        stream: &StreamId,
+        subject: &Subject,
+        now: Timestamp,
+    ) -> Result<Interest, StoreError> {
+        self.of(issuer, |state| {
+            let found = state.streams.iter_mut().find(|other| other.record.stream_id == *stream);
+            Ok(found.ok_or(StoreError::NotFound)?.interest(subject, now))
+        })
     }
 
     async fn suspend(&self, issuer: &Issuer, owner: &Owner) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use ssf_transmitter::routing::selects;
+use ssf_transmitter::routing::Interest;
 use ssf_transmitter::store::{
     Append, Appended, Candidate, CandidateQuery, NewEntry, Outbox, Repeated, StoreError,
 };
@@ -19,18 +19,23 @@ pub(super) struct VecOutbox<'a>(pub(super) &'a VecStore);
 #[async_trait]
 impl Outbox for VecOutbox<'_> {
     async fn candidates(&mut self, query: &CandidateQuery) -> Result<Vec<Candidate>, StoreError> {
-        let interested = |stream: &&Stream| {
-            let (record, subjects) = (&stream.record, &stream.subjects);
+        let interested = |stream: &mut Stream| {
             stream.takes_entries()
-                && record.events_delivered.contains(&query.event_type)
-                && selects(record.default_subjects, subjects, &query.subject)
+                && stream.record.events_delivered.contains(&query.event_type)
+                && stream.interest(&query.subject, query.now) == Interest::Wanted
         };
         let candidate = |Stream { record, .. }: &Stream| {
             let (id, owner) = (record.stream_id.clone(), record.owner.clone());
             Candidate::new(id, owner, record.audience.clone())
         };
         Ok(self.0.of(&query.issuer, |state| {
-            state.streams.iter().filter(interested).map(candidate).collect()
+            let mut found = Vec::new();
+            for stream in &mut state.streams {
+                if interested(stream) {
+                    found.push(candidate(stream));
+                }
+            }
+            found
         }))
     }
 

@@ -3,12 +3,15 @@
 use async_trait::async_trait;
 use ssf_transmitter::id::{Issuer, Owner, StreamId};
 use ssf_transmitter::outbox::DeadLetterReason;
+use ssf_transmitter::routing::Interest;
 use ssf_transmitter::store::{
     Acknowledgement, Activity, Change, Deleted, HandOut, HandOutRequest, KeepToken, Kept,
     NewVerification, Queue, ReceiverStore, StoreError, StreamUpdate, SubjectChange,
     VerificationQueued,
 };
-use ssf_transmitter::stream::{DefaultSubjects, StreamRecord};
+use ssf_transmitter::stream::{DefaultSubjects, StreamRecord, StreamStatus};
+use ssf_transmitter::subject::Subject;
+use ssf_transmitter::timestamp::Timestamp;
 
 use super::VecStore;
 use super::state::{IssuerState, add};
@@ -90,8 +93,12 @@ impl ReceiverStore for VecStore {
             for (jti, error) in errors {
                 stream.bury(&jti, DeadLetterReason::Reported(error), now);
             }
+            let waiting = stream.totals().waiting;
             for jti in &acks {
                 stream.deliver(jti, None);
+            }
+            if stream.totals().waiting < waiting {
+                stream.health.last_success = Some(now);
             }
             Ok(())
         })
@@ -174,6 +181,14 @@ impl IssuerState {
         }
         let stream = self.owned(&record.owner, &record.stream_id)?;
         record.version = expected_version.saturating_add(1);
+        let started =
+            stream.record.status != record.status && record.status == StreamStatus::Enabled;
+        if started || stream.record.generation != record.generation {
+            stream.health.forget_failures();
+        }
+        if started {
+            stream.active_at = stream.active_at.max(record.updated_at);
+        }
         stream.record = record.clone();
         if queue == Queue::Discard {
             stream.totals.discarded_disabled += stream.discard();
@@ -198,18 +213,42 @@ impl IssuerState {
 
 impl Stream {
     fn change_subject(&mut self, change: SubjectChange) -> Result<(), StoreError> {
-        let (listed, subject) = match (self.record.default_subjects, change) {
-            (DefaultSubjects::All, SubjectChange::Remove(subject))
-            | (DefaultSubjects::None, SubjectChange::Add(subject)) => {
-                (Some(subject.clone()), subject)
+        match change {
+            SubjectChange::Add(subject) => {
+                self.removals.retain(|(_, other)| *other != subject);
+                self.list(subject, DefaultSubjects::None);
             }
-            (DefaultSubjects::All, SubjectChange::Add(subject))
-            | (DefaultSubjects::None, SubjectChange::Remove(subject)) => (None, subject),
+            SubjectChange::Remove(subject) => {
+                self.removals.retain(|(_, other)| *other != subject);
+                self.list(subject, DefaultSubjects::All);
+            }
+            SubjectChange::RemoveLater { subject, at } => {
+                if self.removals.iter().all(|(_, other)| *other != subject) {
+                    self.removals.push((at, subject));
+                }
+            }
             _ => return Err(StoreError::Unavailable("no such change of a subject".into())),
-        };
-        self.subjects.retain(|other| *other != subject);
-        self.subjects.extend(listed);
+        }
         Ok(())
+    }
+
+    /// Lists a subject on a stream that began so, and takes it off the list of one that did not.
+    fn list(&mut self, subject: Subject, on: DefaultSubjects) {
+        self.subjects.retain(|other| *other != subject);
+        if self.record.default_subjects == on {
+            self.subjects.push(subject);
+        }
+    }
+
+    /// Whether the stream has the subject among its own, once due removals have taken effect.
+    pub(super) fn interest(&mut self, subject: &Subject, now: Timestamp) -> Interest {
+        let (due, later) = self.removals.drain(..).partition(|(at, _)| *at <= now);
+        self.removals = later;
+        let due: Vec<(Timestamp, Subject)> = due;
+        for (_, removed) in due {
+            self.list(removed, DefaultSubjects::All);
+        }
+        Interest::of(&self.record, &self.subjects, subject)
     }
 
     fn queue_verification(&mut self, verification: NewVerification) -> VerificationQueued {

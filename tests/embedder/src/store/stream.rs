@@ -21,6 +21,8 @@ pub(super) struct Stream {
     pub(super) health: Health,
     /// What the receiver removed from all subjects, or added to none.
     pub(super) subjects: Vec<Subject>,
+    /// Removals that take effect at a time.
+    pub(super) removals: Vec<(Timestamp, Subject)>,
     /// The unsettled entries, in the order in which they were accepted.
     pub(super) entries: Vec<Entry>,
     pub(super) dead_letters: Vec<DeadLetter>,
@@ -56,6 +58,7 @@ impl Stream {
             record,
             health: Health::default(),
             subjects: Vec::new(),
+            removals: Vec::new(),
             entries: Vec::new(),
             dead_letters: Vec::new(),
             totals: Totals::default(),
