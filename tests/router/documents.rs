@@ -116,9 +116,9 @@ fn a_document_has_no_empty_arrays_ssf_1_0_7_2_2() {
 fn a_bad_token_does_not_spoil_what_is_public() {
     let world = World::new();
     for uri in [METADATA, "/jwks.json", RESOURCE] {
-        for header in ["Bearer wrong", "Bearer", "Basic dTpw", "Bearer \u{1}"] {
-            let call = public(uri).header("authorization", &header.replace('\u{1}', "é"));
-            assert_eq!(world.ask(&call).status, 200, "{uri} {header:?}");
+        for header in ["Bearer wrong", "Bearer", "Basic dTpw", "Bearer é"] {
+            let call = public(uri).header("authorization", header);
+            assert_eq!(world.ask(&call).status, 200, "{uri} {header}");
         }
     }
 }

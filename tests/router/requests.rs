@@ -72,8 +72,6 @@ fn a_body_where_none_belongs_is_ignored_rfc_9110_9_3_1() {
     let world = World::new();
     let stream = world.poll_stream(OWN);
     for call in operations(&stream).iter().filter(|call| call.body.is_empty()) {
-        let status = world.ask(&call.clone().method("OPTIONS")).status;
-        assert_eq!(status, 405);
         for body in [b"not json".to_vec(), vec![b'x'; 2 * 1024 * 1024]] {
             // A deletion works once: the other bodies meet a stream that is gone.
             let status = world.ask(&call.clone().body(body)).status;

@@ -1,5 +1,6 @@
 //! A transmitter with a few receivers, and how to ask it something.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -148,12 +149,24 @@ fn receivers() -> StaticTokens {
 }
 
 /// A request in the making. It begins with the token of [`OWN`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) method: String,
     pub(crate) uri: String,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) body: Vec<u8>,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.uri)?;
+        for (name, value) in &self.headers {
+            write!(f, " {name}: {}", value.escape_ascii())?;
+        }
+        // Some bodies are as large as they may be.
+        let shown = self.body.get(..200).unwrap_or(&self.body);
+        write!(f, " {}", String::from_utf8_lossy(shown))
+    }
 }
 
 impl Call {
