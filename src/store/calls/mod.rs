@@ -1,0 +1,15 @@
+//! What goes into and comes out of the calls of a store, face by face.
+
+mod operator;
+mod receiver;
+mod worker;
+
+pub use operator::{DeadLetter, StreamOverview, Totals};
+pub use receiver::{
+    Acknowledgement, Activity, Deleted, HandOut, HandOutRequest, NewControl, NewVerification,
+    Queue, StreamUpdate, SubjectChange, VerificationQueued,
+};
+pub use worker::{
+    ClaimRequest, Claimed, HealthChange, KeepToken, Kept, Route, SettleBatch, SettleReport,
+    Settled, Settlement, SweepRequest, Swept,
+};
