@@ -21,6 +21,8 @@
 //!    idempotency keys for that.
 //! 7. The order of entries is the order in which their [`Outbox::append`] committed.
 //! 8. Secrets are stored and returned, never printed: no `Debug` form shows them.
+//!
+#![doc = include_str!("../../docs/implementing-a-store.md")]
 
 mod calls;
 mod emission;

@@ -20,6 +20,7 @@ use ssf_transmitter::id::{
     Audience, ClientId, EventType, IdempotencyKey, OrderKey, Owner, StreamId, TenantId, Txn,
 };
 use ssf_transmitter::protocol::{Credentials, bearer_token};
+use ssf_transmitter::routing::Explanation;
 use ssf_transmitter::secret::Secret;
 use ssf_transmitter::store::{DeadLetter, StreamOverview};
 use ssf_transmitter::stream::StreamStatus;
@@ -33,6 +34,7 @@ pub(crate) fn routes(transmitter: &Transmitter, token: Option<&Secret>) -> Route
     let Some(guard) = token.and_then(guard) else { return public };
     let admin = Router::new()
         .route("/admin/events", post(emit))
+        .route("/admin/explain", post(explain))
         .route("/admin/streams", get(list))
         .route("/admin/streams/{id}/status", post(set_status))
         .route("/admin/streams/{id}/dead-letters", get(dead_letters))
@@ -101,6 +103,34 @@ async fn emit(
         .collect();
     let body = json!({"txn": emission.txn, "sets": sets});
     Ok((StatusCode::ACCEPTED, Json(body)).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    subject: Value,
+    event_type: EventType,
+    stream_id: String,
+}
+
+/// Would an event be delivered, and if not, which rule stops it?
+async fn explain(
+    State(transmitter): State<Transmitter>,
+    body: Result<Json<Question>, JsonRejection>,
+) -> Result<Json<Value>, Refused> {
+    let Json(question) = body.map_err(|e| Refused::bad(e.body_text()))?;
+    let subject =
+        Subject::parse(&question.subject).map_err(|e| Refused::bad(format!("subject: {e}")))?;
+    let event = Event::new(question.event_type, subject);
+    let explanation = transmitter.explain(&event, &stream(&question.stream_id)?).await?;
+    let (outcome, rule) = match explanation {
+        Explanation::Delivered => ("delivered", None),
+        Explanation::Held => ("held", Some("status")),
+        Explanation::Stopped(rule) => ("stopped", Some(rule.as_str())),
+        _ => ("unknown", None),
+    };
+    let delivered = explanation == Explanation::Delivered;
+    Ok(Json(json!({"delivered": delivered, "outcome": outcome, "rule": rule})))
 }
 
 /// How many streams are read at a time.
