@@ -1,7 +1,7 @@
 //! Signing what is about to leave.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -35,8 +35,7 @@ const KEY_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from
 impl Core {
     /// Until when the keys are left alone because they failed.
     pub(super) fn keys_rest_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let trouble = self.signer.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.until.filter(|until| now < *until)
+        self.signer.trouble().until.filter(|until| now < *until)
     }
 
     /// The tokens of entries, signed where there is none that can still be verified. In the order
@@ -51,16 +50,12 @@ impl Core {
         now: Timestamp,
     ) -> Result<Vec<KeepToken>, Error> {
         let result = self.sign_entries(entries, now).await;
-        let mut trouble = self.signer.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        match &result {
-            Ok(_) => *trouble = Trouble::default(),
-            Err(_) => {
-                trouble.failures = trouble.failures.saturating_add(1);
-                let wait = KEY_BACKOFF.wait(trouble.failures, self.jitter());
-                trouble.until = Some(now.after(wait));
-            }
+        if result.is_err() {
+            let mut trouble = self.signer.trouble();
+            trouble.failures = trouble.failures.saturating_add(1);
+            let wait = KEY_BACKOFF.wait(trouble.failures, self.jitter());
+            trouble.until = Some(now.after(wait));
         }
-        drop(trouble);
         result
     }
 
@@ -78,6 +73,8 @@ impl Core {
             let key = keys.current(now).ok_or(KeyError::NoCurrentKey)?;
             kid = Some(key.kid.clone());
             fresh = self.signatures(key, &unsigned, now).await?.into_iter();
+            // Only a signature shows that the keys work: kept tokens need none.
+            *self.signer.trouble() = Trouble::default();
         }
         let mut tokens = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -130,6 +127,10 @@ impl Core {
 }
 
 impl Signer {
+    fn trouble(&self) -> MutexGuard<'_, Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The header segment of a key, encoded once.
     fn header(&self, key: &PublicKey) -> HeaderSegment {
         let mut headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
