@@ -5,4 +5,10 @@ mod drive;
 #[cfg(test)]
 mod emission;
 #[cfg(test)]
+mod leases;
+#[cfg(test)]
+mod order;
+#[cfg(test)]
+mod signing;
+#[cfg(test)]
 mod world;
