@@ -120,6 +120,16 @@ impl Health {
         self.open_until.max(self.not_before)
     }
 
+    /// Forgets the failures, and what the receiver asked for when it failed: they say nothing about
+    /// a stream that was enabled again or points elsewhere.
+    pub fn forget(&mut self) {
+        *self = Self {
+            last_success: self.last_success,
+            last_error: self.last_error.take(),
+            ..Self::default()
+        };
+    }
+
     /// Takes in what one attempt said about the stream. A success closes the breaker. A failure
     /// opens it and lengthens the wait only when it was of the half-open or closed stream: of
     /// several requests that were under way together and failed together, one counts.
@@ -224,6 +234,17 @@ mod tests {
             verdict,
             Verdict::Pause("delivery failing since 1970-01-01T00:00:00Z".to_owned())
         );
+    }
+
+    #[test]
+    fn what_is_forgotten_holds_nothing_up_and_is_still_seen() {
+        let mut health = Health::default();
+        health.record(&StreamReport::Works, &BreakerPolicy::default(), at(0), Jitter::NONE);
+        fail(&mut health, true, at(1));
+        health.forget();
+        let last_error = Some(StreamError::new(at(1), "503".to_owned()));
+        let expected = Health { last_success: Some(at(0)), last_error, ..Health::default() };
+        assert_eq!(health, expected);
     }
 
     #[test]

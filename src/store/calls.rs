@@ -24,6 +24,8 @@ pub struct StreamUpdate {
     pub expected_version: u64,
     /// What happens to the entries that wait.
     pub queue: Queue,
+    /// What happens to what was learnt about the receiver.
+    pub health: PastHealth,
     /// A control entry to queue with the change, before all that waits: stream-updated.
     pub announce: Option<NewControl>,
 }
@@ -32,7 +34,8 @@ impl StreamUpdate {
     /// A change to that record, decided on that version, that leaves the queue alone.
     #[must_use]
     pub const fn new(record: StreamRecord, expected_version: u64) -> Self {
-        Self { record, expected_version, queue: Queue::Keep, announce: None }
+        let (queue, health) = (Queue::Keep, PastHealth::Keep);
+        Self { record, expected_version, queue, health, announce: None }
     }
 }
 
@@ -44,6 +47,16 @@ pub enum Queue {
     Keep,
     /// They are discarded, because the stream is disabled.
     Discard,
+}
+
+/// What a change does to what was learnt about the receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PastHealth {
+    /// It counts on.
+    Keep,
+    /// It is void: the stream is enabled again, or points elsewhere.
+    Forget,
 }
 
 /// A control entry to be queued.

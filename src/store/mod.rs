@@ -37,9 +37,9 @@ use crate::timestamp::Timestamp;
 
 pub use calls::{
     Acknowledgement, Activity, ClaimRequest, Claimed, DeadLetter, Deleted, HandOut, HandOutRequest,
-    HealthChange, KeepToken, Kept, NewControl, NewVerification, Queue, Route, SettleBatch,
-    SettleReport, Settled, Settlement, StreamOverview, StreamUpdate, SubjectChange, SweepRequest,
-    Swept, Totals, VerificationQueued,
+    HealthChange, KeepToken, Kept, NewControl, NewVerification, PastHealth, Queue, Route,
+    SettleBatch, SettleReport, Settled, Settlement, StreamOverview, StreamUpdate, SubjectChange,
+    SweepRequest, Swept, Totals, VerificationQueued,
 };
 pub use emission::{Append, Appended, Candidate, CandidateQuery, NewEntry, Outbox, Repeated};
 
@@ -78,11 +78,13 @@ pub enum StoreError {
 /// 2. `read_stream` and `list_streams` return records as last committed; the list is in the order
 ///    of creation.
 /// 3. `update_stream` commits `update.record` if the stored version is `update.expected_version`
-///    ([`StoreError::Conflict`] otherwise), together with what `update.queue` and
-///    `update.announce` say, in one transaction. The new record's version is one higher.
+///    ([`StoreError::Conflict`] otherwise), together with what `update.queue`,
+///    `update.health` and `update.announce` say, in one transaction. The new record's version is one higher.
 /// 4. `update_stream` with [`Queue::Discard`] removes all unsettled entries but a newly announced
 ///    control entry and counts them as discarded by disabling. A discarded entry is gone: its
 ///    claims, tokens and retries too.
+///    With [`PastHealth::Forget`] the health begins anew ([`Health::forget`]), control entries that
+///    wait for a retry or for the breaker are due at once, and the receiver counts as active.
 /// 5. `delete_stream` removes the stream and everything of it: entries, dead letters, subjects,
 ///    health. Unsettled entries are counted as discarded by deletion.
 /// 6. `change_subject` records an addition or a removal; see [`SubjectChange`]. Both are idempotent.
@@ -103,6 +105,7 @@ pub enum StoreError {
 ///     or at once when the store knows that none can or cannot tell. It holds no lock and no
 ///     connection while waiting, and dropping it leaves nothing behind.
 ///
+/// [`Health::forget`]: crate::outbox::Health::forget
 /// [`may_leave`]: crate::outbox::may_leave
 #[async_trait]
 pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {

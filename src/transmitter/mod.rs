@@ -31,9 +31,9 @@ use crate::keys::KeyProvider;
 use crate::outbox::{Jitter, Lane};
 use crate::protocol::{Access, Endpoint, Paths, StreamContext, StreamView};
 use crate::set::SetBody;
-use crate::store::{NewControl, ReceiverStore, StreamStore};
+use crate::store::{NewControl, PastHealth, ReceiverStore, StreamStore};
 use crate::stream::{
-    AuthorizationScheme, POLL_METHOD, PUSH_METHOD, StreamRecord, TransmitterMetadata,
+    AuthorizationScheme, POLL_METHOD, PUSH_METHOD, StreamRecord, StreamStatus, TransmitterMetadata,
 };
 use crate::subject::Subject;
 use crate::timestamp::Timestamp;
@@ -158,6 +158,16 @@ impl Receivers {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.core.clock.now()
+    }
+}
+
+/// What was learnt about a receiver is void when its stream is enabled again or points elsewhere.
+fn past_health(was: StreamStatus, generation: u64, record: &StreamRecord) -> PastHealth {
+    let moved = record.generation != generation;
+    if record.status == StreamStatus::Enabled && (was != StreamStatus::Enabled || moved) {
+        PastHealth::Forget
+    } else {
+        PastHealth::Keep
     }
 }
 

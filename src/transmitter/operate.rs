@@ -2,7 +2,7 @@
 
 use serde_json::Map;
 
-use super::Transmitter;
+use super::{Transmitter, past_health};
 use crate::error::Error;
 use crate::event::types;
 use crate::id::{Owner, StreamId};
@@ -128,6 +128,7 @@ impl Transmitter {
                     update.queue = Queue::Discard;
                 }
             }
+            update.health = past_health(was, generation, &update.record);
             match self.store.update_stream(update).await {
                 Ok(record) => {
                     if record.generation == generation {

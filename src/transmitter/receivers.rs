@@ -1,6 +1,6 @@
 //! What a receiver's request can cause (SSF 1.0 §8.1).
 
-use super::{Core, Receivers, mint};
+use super::{Core, Receivers, mint, past_health};
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::id::{Owner, StreamId};
@@ -270,6 +270,7 @@ impl Core {
             if was != StreamStatus::Disabled && update.record.status == StreamStatus::Disabled {
                 update.queue = Queue::Discard;
             }
+            update.health = past_health(was, generation, &update.record);
             match store.update_stream(update).await {
                 Ok(record) => {
                     if record.generation == generation {

@@ -9,7 +9,7 @@ use crate::id::{Issuer, Owner, StreamId};
 use crate::outbox::DeadLetterReason;
 use crate::store::{
     Acknowledgement, Activity, Change, Deleted, HandOut, HandOutRequest, KeepToken, Kept,
-    NewVerification, Queue, ReceiverStore, StoreError, StreamUpdate, SubjectChange,
+    NewVerification, PastHealth, Queue, ReceiverStore, StoreError, StreamUpdate, SubjectChange,
     VerificationQueued,
 };
 use crate::stream::StreamRecord;
@@ -150,7 +150,7 @@ impl IssuerState {
     }
 
     fn update(&mut self, update: StreamUpdate) -> Result<StreamRecord, StoreError> {
-        let StreamUpdate { mut record, expected_version, queue, announce } = update;
+        let StreamUpdate { mut record, expected_version, queue, health, announce } = update;
         let stream = self.owned(&record.owner, &record.stream_id)?;
         if stream.record.version != expected_version {
             return Err(StoreError::Conflict);
@@ -159,6 +159,10 @@ impl IssuerState {
             stream.check_unused(&control.jti)?;
         }
         record.version = expected_version.saturating_add(1);
+        if health == PastHealth::Forget {
+            stream.begin_anew();
+            self.touch(&record.stream_id, record.updated_at);
+        }
         let stream = self.replace(record.clone()).ok_or(StoreError::NotFound)?;
         match queue {
             Queue::Keep => {}

@@ -50,6 +50,12 @@ impl Stream {
         self.record = record;
     }
 
+    /// Forgets what was learnt about its receiver.
+    pub(super) fn begin_anew(&mut self) {
+        self.health.forget();
+        self.backlog.hasten_control();
+    }
+
     /// What became of its entries.
     pub(super) fn totals(&self) -> Totals {
         Totals { waiting: self.backlog.len() as u64, ..self.totals }
