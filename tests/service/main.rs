@@ -1,9 +1,15 @@
 //! The service in virtual time: nothing sleeps, nobody is called.
 
 #[cfg(test)]
+mod change;
+#[cfg(test)]
+mod control;
+#[cfg(test)]
 mod drive;
 #[cfg(test)]
 mod emission;
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]

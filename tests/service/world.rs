@@ -221,6 +221,13 @@ impl World {
         streams.pop().unwrap()
     }
 
+    /// The overview of the one stream there is.
+    pub(crate) fn overview_of_only(&self) -> StreamOverview {
+        let mut streams = ready(self.transmitter.streams(None, 100)).unwrap();
+        assert_eq!(streams.len(), 1);
+        streams.remove(0)
+    }
+
     pub(crate) fn dead_letters(&self, stream: &StreamId) -> Vec<DeadLetter> {
         ready(self.transmitter.dead_letters(stream, 100)).unwrap()
     }
