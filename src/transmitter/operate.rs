@@ -101,47 +101,75 @@ impl Transmitter {
 
     /// Changes a status and announces it, in one commit; decided anew when the stream changed
     /// meanwhile. What changes nothing for the receiver is not announced.
-    pub(super) async fn change_status(
+    async fn change_status(
         &self,
         stream: &StreamId,
         status: StreamStatus,
         reason: Option<String>,
         set_by: StatusSetBy,
     ) -> Result<StreamRecord, Error> {
-        let core = &self.core;
         for _ in 0..CHANGE_TRIES {
-            let now = core.clock.now();
-            let before = self.store.find_stream(&core.issuer, stream).await?;
-            let (was, version, generation) = (before.status, before.version, before.generation);
-            let record = change_status(before, status, reason.clone(), set_by, now)?;
-            let mut update = StreamUpdate::new(record, version);
-            if was != status {
-                let mut members = Map::new();
-                members.insert("status".to_owned(), status.as_str().into());
-                if let Some(reason) = &reason {
-                    members.insert("reason".to_owned(), reason.as_str().into());
-                }
-                let lane = Lane::StreamUpdated;
-                let event_type = types::stream_updated();
-                update.announce = Some(core.control(lane, stream, &event_type, &members, now)?);
-                if status == StreamStatus::Disabled {
-                    update.queue = Queue::Discard;
-                }
-            }
-            update.health = past_health(was, generation, &update.record);
-            match self.store.update_stream(update).await {
-                Ok(record) => {
-                    if record.generation == generation {
-                        core.wakes.wake([stream]);
-                    } else {
-                        core.wakes.stream_changed(stream);
-                    }
-                    return Ok(record);
-                }
-                Err(StoreError::Conflict) => {}
-                Err(error) => return Err(error.into()),
+            let before = self.store.find_stream(&self.core.issuer, stream).await?;
+            match self.try_status(before, status, reason.clone(), set_by).await {
+                Err(Error::Store(StoreError::Conflict)) => {}
+                other => return other,
             }
         }
         Err(StoreError::Conflict.into())
+    }
+
+    /// Pauses a stream whose receiver cannot be served or is silent. One that is stopped already
+    /// is left as it is: its receiver or its operator decided that, and a pause of ours would let
+    /// a suspended receiver back in. One that is gone needs no pause.
+    pub(super) async fn pause(&self, stream: &StreamId, reason: String) -> Result<(), Error> {
+        let (paused, set_by) = (StreamStatus::Paused, StatusSetBy::Transmitter);
+        for _ in 0..CHANGE_TRIES {
+            let before = match self.store.find_stream(&self.core.issuer, stream).await {
+                Ok(record) if record.status == StreamStatus::Enabled => record,
+                Ok(_) | Err(StoreError::NotFound) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            };
+            match self.try_status(before, paused, Some(reason.clone()), set_by).await {
+                Ok(_) | Err(Error::Store(StoreError::NotFound)) => return Ok(()),
+                Err(Error::Store(StoreError::Conflict)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    /// One try of a change, decided on that record.
+    async fn try_status(
+        &self,
+        before: StreamRecord,
+        status: StreamStatus,
+        reason: Option<String>,
+        set_by: StatusSetBy,
+    ) -> Result<StreamRecord, Error> {
+        let (core, now) = (&self.core, self.core.clock.now());
+        let stream = before.stream_id.clone();
+        let (was, version, generation) = (before.status, before.version, before.generation);
+        let record = change_status(before, status, reason.clone(), set_by, now)?;
+        let mut update = StreamUpdate::new(record, version);
+        if was != status {
+            let mut members = Map::new();
+            members.insert("status".to_owned(), status.as_str().into());
+            if let Some(reason) = reason {
+                members.insert("reason".to_owned(), reason.into());
+            }
+            let (lane, event_type) = (Lane::StreamUpdated, types::stream_updated());
+            update.announce = Some(core.control(lane, &stream, &event_type, &members, now)?);
+            if status == StreamStatus::Disabled {
+                update.queue = Queue::Discard;
+            }
+        }
+        update.health = past_health(was, generation, &update.record);
+        let record = self.store.update_stream(update).await?;
+        if record.generation == generation {
+            core.wakes.wake([&stream]);
+        } else {
+            core.wakes.stream_changed(&stream);
+        }
+        Ok(record)
     }
 }

@@ -20,7 +20,7 @@ use crate::outbox::{Answer, Attempt, Fate, Fence, Outcome, TransportFailure, Ver
 use crate::store::{
     ClaimRequest, Claimed, HealthChange, Kept, Route, SettleBatch, Settled, Settlement,
 };
-use crate::stream::{Delivery, StatusSetBy, StreamStatus};
+use crate::stream::{Delivery, StreamStatus};
 use crate::timestamp::Timestamp;
 
 /// What a run of the pusher did.
@@ -374,12 +374,6 @@ impl Transmitter {
         let due = self.store.next_due(&self.core.issuer, now).await?;
         let rest = self.core.keys_rest_until(now);
         Ok(due.map(|due| rest.map_or(due, |rest| due.max(rest))))
-    }
-
-    /// Pauses a stream whose receiver cannot be served.
-    async fn pause(&self, stream: &StreamId, reason: String) -> Result<(), Error> {
-        let set_by = StatusSetBy::Transmitter;
-        self.change_status(stream, StreamStatus::Paused, Some(reason), set_by).await.map(|_| ())
     }
 }
 

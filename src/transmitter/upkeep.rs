@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::Transmitter;
 use crate::error::Error;
 use crate::store::SweepRequest;
-use crate::stream::{StatusSetBy, StreamStatus};
 use crate::timestamp::Timestamp;
 
 /// When upkeep is next due in this process.
@@ -44,9 +43,7 @@ impl Transmitter {
         let idle = self.store.idle_streams(&self.core.issuer, now.before(timeout), BATCH).await?;
         for record in idle {
             let reason = format!("no activity for {} seconds", timeout.as_secs_f64());
-            let set_by = StatusSetBy::Transmitter;
-            self.change_status(&record.stream_id, StreamStatus::Paused, Some(reason), set_by)
-                .await?;
+            self.pause(&record.stream_id, reason).await?;
         }
         Ok(())
     }
