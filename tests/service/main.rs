@@ -13,8 +13,14 @@ mod faults;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+mod long_poll;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
+mod polling;
+#[cfg(test)]
 mod signing;
+#[cfg(test)]
+mod status;
 #[cfg(test)]
 mod world;
