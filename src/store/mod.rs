@@ -85,7 +85,8 @@ pub enum StoreError {
 ///    ([`StoreError::Conflict`] otherwise), together with what `update.queue` and
 ///    `update.announce` say, in one transaction. The new record's version is one higher. When the
 ///    generation changes or the stream becomes enabled, its health forgets failures
-///    ([`Health::forget_failures`]); when it becomes enabled, its receiver counts as active.
+///    ([`Health::forget_failures`]) and its control entries wait no longer; when it becomes
+///    enabled, its receiver counts as active.
 /// 4. `update_stream` with [`Queue::Discard`] removes all unsettled entries but a newly announced
 ///    control entry and counts them as discarded by disabling. A discarded entry is gone: its
 ///    claims, tokens and retries too.

@@ -63,7 +63,13 @@ impl Receivers {
         now: Timestamp,
     ) -> Result<PollReply, Error> {
         let deadline = now.after(self.core.config.poll_timeout);
-        // Taken before the first look, so that an emission in between is not missed.
+        // The first look also shows that the stream is the caller's to poll: only then may this
+        // poll take the place of one that waits.
+        let reply = self.sets(caller, stream, most, now).await?;
+        if !reply.sets.is_empty() {
+            return Ok(reply);
+        }
+        // Taken before the next look, so that an emission in between is not missed.
         let place = self.core.wakes.poll_place(stream);
         let mut now = now;
         loop {

@@ -55,7 +55,7 @@ impl Transmitter {
         let upkeep = self.upkeep().await?;
         pump.fill().await?;
         while pump.settle_some().await? {}
-        let due = self.store.next_due(&self.core.issuer, self.core.clock.now()).await?;
+        let due = self.next_push(self.core.clock.now()).await?;
         Ok(Progress { next_due: earliest(due, Some(upkeep)), ..pump.progress })
     }
 
@@ -151,14 +151,12 @@ impl<'t> Pump<'t> {
             // Room comes only when a push ends.
             return Ok(Some(upkeep));
         }
-        let due = self.transmitter.store.next_due(&self.core.issuer, now).await?;
-        let due = match due {
-            // What is due but was not claimed waits for a push of its stream to end, or for keys.
+        let due = match self.transmitter.next_push(now).await? {
+            // What is due but was not claimed waits for a push of its stream to end.
             Some(due) if due <= now && !self.in_flight.is_empty() => None,
-            Some(due) => Some(due.max(now.after(LEAST_WAIT))),
-            None => None,
+            due => due.map(|due| due.max(now.after(LEAST_WAIT))),
         };
-        Ok(earliest(due.max(self.core.keys_rest_until(now)), Some(upkeep)))
+        Ok(earliest(due, Some(upkeep)))
     }
 
     /// Claims as many entries as there is room for and starts their pushes. Returns how many were
@@ -367,6 +365,13 @@ impl Transmitter {
     async fn sign_and_keep(&self, claimed: &[Claimed], now: Timestamp) -> Result<Vec<Kept>, Error> {
         let tokens = self.core.sign(claimed, now).await?;
         Ok(self.store.keep_tokens(&self.core.issuer, tokens).await?)
+    }
+
+    /// When there is next something to push: nothing while the keys rest.
+    async fn next_push(&self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+        let due = self.store.next_due(&self.core.issuer, now).await?;
+        let rest = self.core.keys_rest_until(now);
+        Ok(due.map(|due| rest.map_or(due, |rest| due.max(rest))))
     }
 }
 

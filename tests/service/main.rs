@@ -1,8 +1,26 @@
 //! The service in virtual time: nothing sleeps, nobody is called.
 
 #[cfg(test)]
+mod change;
+#[cfg(test)]
+mod control;
+#[cfg(test)]
 mod drive;
 #[cfg(test)]
 mod emission;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod leases;
+#[cfg(test)]
+mod long_poll;
+#[cfg(test)]
+mod order;
+#[cfg(test)]
+mod polling;
+#[cfg(test)]
+mod signing;
+#[cfg(test)]
+mod status;
 #[cfg(test)]
 mod world;

@@ -61,7 +61,7 @@ impl World {
         change(&mut config);
         let clock = VirtualClock::new(START);
         let store = Arc::new(MemoryStore::new());
-        let keys = ScriptedKeys::new("k-1");
+        let keys = ScriptedKeys::new("k-1", clock.clone());
         let receiver = ScriptedDeliverer::new();
         let transmitter = transmitter(&store, &keys, &receiver, &config, 1, clock.clone());
         let receivers = transmitter.receivers();
@@ -222,6 +222,13 @@ impl World {
         streams.pop().unwrap()
     }
 
+    /// The overview of the one stream there is.
+    pub(crate) fn overview_of_only(&self) -> StreamOverview {
+        let mut streams = ready(self.transmitter.streams(None, 100)).unwrap();
+        assert_eq!(streams.len(), 1);
+        streams.remove(0)
+    }
+
     pub(crate) fn dead_letters(&self, stream: &StreamId) -> Vec<DeadLetter> {
         ready(self.transmitter.dead_letters(stream, 100)).unwrap()
     }
@@ -331,6 +338,7 @@ pub(crate) struct ScriptedKeys(Arc<KeysState>);
 #[derive(Debug)]
 struct KeysState {
     local: LocalKeys,
+    clock: VirtualClock,
     mood: Mutex<Mood>,
     asked: AtomicUsize,
 }
@@ -338,14 +346,14 @@ struct KeysState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mood {
     Signs,
+    SignsAfter(Duration),
     Fails,
-    Hangs,
 }
 
 impl ScriptedKeys {
-    pub(crate) fn new(kid: &str) -> Self {
+    fn new(kid: &str, clock: VirtualClock) -> Self {
         let (local, mood) = (LocalKeys::new(es256(kid)), Mutex::new(Mood::Signs));
-        Self(Arc::new(KeysState { local, mood, asked: AtomicUsize::new(0) }))
+        Self(Arc::new(KeysState { local, clock, mood, asked: AtomicUsize::new(0) }))
     }
 
     pub(crate) fn set(&self, mood: Mood) {
@@ -379,7 +387,10 @@ impl KeyProvider for ScriptedKeys {
         match mood {
             Mood::Signs => self.0.local.sign(batch).await,
             Mood::Fails => Err(KeyError::Unavailable("the module is rebooting".into())),
-            Mood::Hangs => std::future::pending().await,
+            Mood::SignsAfter(time) => {
+                self.0.clock.sleep_until(self.0.clock.now().after(time)).await;
+                self.0.local.sign(batch).await
+            }
         }
     }
 }

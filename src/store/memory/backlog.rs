@@ -199,6 +199,16 @@ impl Backlog {
         });
     }
 
+    /// Ends the waits of control entries that nobody holds.
+    pub(super) fn hasten_control(&mut self) {
+        for number in self.updates.iter().chain(&self.verification) {
+            if let Some(entry) = self.entries.get_mut(number).filter(|entry| !entry.held) {
+                entry.due = Due::AtOnce;
+                entry.waits_for_breaker = false;
+            }
+        }
+    }
+
     fn reschedule(&mut self, jti: &Jti, change: impl FnOnce(&mut Entry)) -> Option<&Entry> {
         let number = *self.by_jti.get(jti)?;
         self.unlist(number);

@@ -51,6 +51,7 @@ impl Stream {
         let started = self.record.status != record.status && record.status == StreamStatus::Enabled;
         if started || self.record.generation != record.generation {
             self.health.forget_failures();
+            self.backlog.hasten_control();
         }
         if started {
             self.active_at = self.active_at.max(record.updated_at);

@@ -185,6 +185,9 @@ impl IssuerState {
             stream.record.status != record.status && record.status == StreamStatus::Enabled;
         if started || stream.record.generation != record.generation {
             stream.health.forget_failures();
+            for entry in stream.entries.iter_mut().filter(|e| e.lane.is_control() && !e.held) {
+                (entry.due, entry.waits_for_breaker) = (None, false);
+            }
         }
         if started {
             stream.active_at = stream.active_at.max(record.updated_at);

@@ -36,7 +36,7 @@ pub(super) struct Stream {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) jti: Jti,
-    lane: Lane,
+    pub(super) lane: Lane,
     /// Absent for control entries: they keep their order with each other.
     order_key: Option<OrderKey>,
     body: SetBody,
