@@ -81,7 +81,6 @@ struct Core {
 
 impl Transmitter {
     /// Begins a transmitter for that issuer over that store, with those keys.
-    #[must_use]
     pub fn builder(
         issuer: Issuer,
         store: impl StreamStore,
