@@ -1,5 +1,7 @@
 //! An event from one end to the other, over ports that the library never saw.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use embedder::{Inbox, OneKey, VecStore, block_on};

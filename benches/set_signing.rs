@@ -1,0 +1,140 @@
+//! From the claims of a SET to its compact serialisation, beside the bare signature of the same
+//! bytes. How to run and to read it: `benches/README.md`.
+
+use std::error::Error;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, Throughput};
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use openssl::rsa::{Padding, Rsa};
+use openssl::sign::{RsaPssSaltlen, Signer};
+use serde_json::{Map, Value, json};
+use ssf_transmitter::event::types;
+use ssf_transmitter::id::{Audience, Issuer, Jti, KeyId, Txn};
+use ssf_transmitter::keys::{KeyProvider, SignBatch};
+use ssf_transmitter::set::{HeaderSegment, SetBody, SigningInput};
+use ssf_transmitter::testkit::block_on;
+use ssf_transmitter::timestamp::Timestamp;
+use ssf_transmitter::{Algorithm, LocalKeys, SigningKey, SimpleSubject, Subject};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const ALGORITHMS: [Algorithm; 5] = [
+    Algorithm::Rs256,
+    Algorithm::Ps256,
+    Algorithm::Es256,
+    Algorithm::Es384,
+    Algorithm::Ed25519,
+];
+
+/// The SETs of one push batch of the default configuration.
+const BATCH: usize = 64;
+
+fn main() -> Result<()> {
+    let mut criterion = Criterion::default()
+        .sample_size(30)
+        .measurement_time(Duration::from_secs(3))
+        .warm_up_time(Duration::from_secs(1))
+        .configure_from_args();
+    for algorithm in ALGORITHMS {
+        let bench = Bench::new(algorithm)?;
+        let input = bench.input()?;
+        // What fails would look fast.
+        assert_eq!(bench.sets(BATCH)?.len(), BATCH);
+        bare_signature(algorithm, &bench.key, input.as_bytes())?;
+
+        let mut group = criterion.benchmark_group(algorithm.as_str());
+        group.throughput(Throughput::Elements(1));
+        group.bench_function("bare signature", |b| {
+            b.iter(|| bare_signature(algorithm, &bench.key, input.as_bytes()));
+        });
+        for count in [1, BATCH] {
+            group.throughput(Throughput::Elements(count as u64));
+            group.bench_with_input(BenchmarkId::new("SETs", count), &count, |b, &count| {
+                b.iter(|| bench.sets(count));
+            });
+        }
+        group.finish();
+    }
+    criterion.final_summary();
+    Ok(())
+}
+
+/// One key, in the library's hands and in OpenSSL's, and what a SET is made of.
+struct Bench {
+    key: PKey<Private>,
+    keys: LocalKeys,
+    kid: KeyId,
+    header: HeaderSegment,
+    issuer: Issuer,
+    audience: Audience,
+    txn: Txn,
+    jti: Jti,
+    subject: Subject,
+    members: Map<String, Value>,
+}
+
+impl Bench {
+    fn new(algorithm: Algorithm) -> Result<Self> {
+        let key = generate(algorithm)?;
+        let kid = KeyId::parse("2026-11-a")?;
+        let pem = key.private_key_to_pem_pkcs8()?;
+        let reason = json!({"en": "The account was disabled"});
+        Ok(Self {
+            keys: LocalKeys::new(SigningKey::from_pem(pem, algorithm, kid.clone())?),
+            header: HeaderSegment::new(algorithm, &kid),
+            issuer: Issuer::parse("https://transmitter.example.com")?,
+            audience: Audience::parse("https://receiver.example.com")?,
+            txn: Txn::parse("019ab0f0-5c4e-7d3a-8f21-6b1f0a2c9e47")?,
+            jti: Jti::parse("019ab0f0-5c4e-7d3a-8f21-6b1f0a2c9e48")?,
+            subject: SimpleSubject::email("former.employee@example.com")?.into(),
+            members: Map::from_iter([("reason_admin".to_owned(), reason)]),
+            key,
+            kid,
+        })
+    }
+
+    fn input(&self) -> Result<SigningInput> {
+        let (now, event) = (Timestamp::from_seconds(1_795_000_000), types::session_revoked());
+        let body = SetBody::new(now, &self.txn, &self.subject, &event, &self.members)?;
+        let (issuer, audience) = (&self.issuer, &self.audience);
+        let mut buffer = Vec::new();
+        Ok(SigningInput::new(&self.header, issuer, &self.jti, audience, &body, &mut buffer))
+    }
+
+    /// That many SETs, the way the transmitter makes them.
+    fn sets(&self, count: usize) -> Result<Vec<String>> {
+        let inputs: Vec<_> = (0..count).map(|_| self.input()).collect::<Result<_>>()?;
+        let batch = SignBatch::new(self.kid.clone(), inputs, Timestamp::default());
+        let signed = block_on(self.keys.sign(batch))?;
+        Ok(signed.into_iter().map(|set| set.input.with_signature(&set.signature)).collect())
+    }
+}
+
+fn generate(algorithm: Algorithm) -> Result<PKey<Private>> {
+    let ec = |curve| PKey::from_ec_key(EcKey::generate(&*EcGroup::from_curve_name(curve)?)?);
+    Ok(match algorithm {
+        Algorithm::Es256 => ec(Nid::X9_62_PRIME256V1)?,
+        Algorithm::Es384 => ec(Nid::SECP384R1)?,
+        Algorithm::Ed25519 => PKey::generate_ed25519()?,
+        _ => PKey::from_rsa(Rsa::generate(2048)?)?,
+    })
+}
+
+/// What OpenSSL alone needs; for ECDSA it gives DER, which a JWS would still have to unpack.
+fn bare_signature(algorithm: Algorithm, key: &PKey<Private>, input: &[u8]) -> Result<Vec<u8>> {
+    let mut signer = match algorithm {
+        Algorithm::Ed25519 => Signer::new_without_digest(key)?,
+        Algorithm::Es384 => Signer::new(MessageDigest::sha384(), key)?,
+        _ => Signer::new(MessageDigest::sha256(), key)?,
+    };
+    if algorithm == Algorithm::Ps256 {
+        signer.set_rsa_padding(Padding::PKCS1_PSS)?;
+        signer.set_rsa_mgf1_md(MessageDigest::sha256())?;
+        signer.set_rsa_pss_saltlen(RsaPssSaltlen::DIGEST_LENGTH)?;
+    }
+    Ok(signer.sign_oneshot_to_vec(input)?)
+}
