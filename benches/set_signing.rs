@@ -22,13 +22,8 @@ use ssf_transmitter::{Algorithm, LocalKeys, SigningKey, SimpleSubject, Subject};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-const ALGORITHMS: [Algorithm; 5] = [
-    Algorithm::Rs256,
-    Algorithm::Ps256,
-    Algorithm::Es256,
-    Algorithm::Es384,
-    Algorithm::Ed25519,
-];
+const ALGORITHMS: [Algorithm; 5] =
+    [Algorithm::Rs256, Algorithm::Ps256, Algorithm::Es256, Algorithm::Es384, Algorithm::Ed25519];
 
 /// The SETs of one push batch of the default configuration.
 const BATCH: usize = 64;

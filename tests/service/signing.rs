@@ -164,6 +164,9 @@ fn a_poll_answers_what_was_signed_before_the_keys_failed() {
     world.emit("user", "b");
     assert_eq!(world.poll(&stream, json!({})), before);
     world.keys.set(Mood::Signs);
+    // Keys that failed rest for a while, from polls too.
+    assert_eq!(world.poll(&stream, json!({})), before);
+    world.clock.advance(seconds(2));
     assert_eq!(world.polled(&stream), ["a", "b"]);
 }
 
@@ -177,6 +180,9 @@ fn a_poll_for_which_nothing_could_be_signed_is_told_to_come_back() {
     assert!(matches!(error, Error::Keys(KeyError::Unavailable(_))));
     assert!(matches!(error.refusal(), Refusal::Unavailable(wait) if wait >= seconds(1)));
     world.keys.set(Mood::Signs);
+    let error = world.try_poll(&stream, &json!({})).unwrap_err();
+    assert!(matches!(error, Error::Keys(KeyError::Resting)));
+    world.clock.advance(seconds(2));
     let reply = world.try_poll(&stream, &json!({})).unwrap();
     assert_eq!(labels(&reply), ["a"]);
 }
