@@ -242,7 +242,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(3_000))]
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
 
         #[test]
         fn what_was_read_is_written_as_it_came((kind, members) in event_object()) {
@@ -269,7 +269,7 @@ mod tests {
     fn the_samples_reach_every_type() {
         let mut runner = TestRunner::deterministic();
         let mut read = std::collections::BTreeMap::new();
-        for _ in 0..4_000 {
+        for _ in 0..2_000 {
             let (kind, members) = event_object().new_tree(&mut runner).unwrap().current();
             let (all, good) = read.entry(kind.uri).or_insert((0, 0));
             *all += 1;
