@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::event::EventError;
 use crate::keys::KeyError;
-use crate::protocol::{InvalidRequest, Refusal};
+use crate::protocol::{InvalidRequest, Problem, Refusal};
 use crate::set::SetError;
 use crate::store::StoreError;
 
@@ -17,6 +18,9 @@ pub enum Error {
     /// The event cannot become a SET.
     #[error("the event cannot be emitted")]
     Event(#[source] SetError),
+    /// The members or the subject of the event break the definition of its type.
+    #[error("the event breaks the definition of its type")]
+    InvalidEvent(#[source] EventError),
     /// The keys failed.
     #[error("signing failed")]
     Keys(#[source] KeyError),
@@ -37,6 +41,9 @@ impl Error {
     #[must_use]
     pub fn refusal(&self) -> Refusal {
         match self {
+            Self::InvalidEvent(EventError { member, problem }) => {
+                Refusal::Invalid(InvalidRequest::new(member, Problem::Event(*problem)))
+            }
             Self::Refused(refusal) => refusal.clone(),
             Self::Store(StoreError::NotFound) => Refusal::UnknownStream,
             Self::Store(StoreError::StreamLimit) => Refusal::StreamLimit,
@@ -59,6 +66,12 @@ impl Error {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<EventError> for Error {
+    fn from(error: EventError) -> Self {
+        Self::InvalidEvent(error)
     }
 }
 

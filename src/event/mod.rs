@@ -1,6 +1,24 @@
 //! Events: what happened, to whom.
+//!
+//! An [`Event`] is made of a typed event ([`caep`], [`risc`], [`scim`], or a type of the host's own
+//! that implements [`EventKind`]) by [`Event::of`], or of a type and members by [`Event::new`]. On
+//! emission both pass the same [`check`].
 
+pub mod caep;
+mod define;
+mod error;
+mod kind;
+mod member;
+pub mod risc;
+pub mod scim;
+pub mod ssf;
 pub mod types;
+mod value;
+
+pub use error::{EventError, EventProblem};
+pub use kind::{EventKind, check};
+pub use member::OtherWord;
+pub use value::{Claims, EventTimestamp, LocalizedText};
 
 use serde_json::{Map, Value};
 
@@ -14,13 +32,18 @@ use crate::subject::Subject;
 ///
 /// ```
 /// use serde_json::json;
-/// use ssf_transmitter::event::{Event, types};
+/// use ssf_transmitter::event::caep::SessionRevoked;
+/// use ssf_transmitter::event::{Event, LocalizedText, types};
 /// use ssf_transmitter::subject::SimpleSubject;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let subject = SimpleSubject::email("user@example.com")?;
-/// let event = Event::new(types::session_revoked(), subject)
+/// let reason = LocalizedText::new("en", "left the company")?;
+/// let typed = Event::of(&SessionRevoked::new(reason), subject.clone())?;
+///
+/// let plain = Event::new(types::session_revoked(), subject)
 ///     .with_member("reason_admin", json!({"en": "left the company"}));
+/// assert_eq!(typed.members(), plain.members());
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
@@ -34,7 +57,19 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event of that type about that subject, with no members yet.
+    /// A typed event about that subject.
+    ///
+    /// # Errors
+    /// When an event of this type cannot be about that subject, or the members a host's own type
+    /// gives break the definition of a known type.
+    pub fn of(kind: &impl EventKind, subject: impl Into<Subject>) -> Result<Self, EventError> {
+        let event = Self::new(kind.event_type(), subject).with_members(kind.members());
+        kind.check_subject(&event.subject)?;
+        check(&event.event_type, &event.members, &event.subject)?;
+        Ok(event)
+    }
+
+    /// An event of that type about that subject, with no members yet. Emission checks it.
     #[must_use]
     pub fn new(event_type: EventType, subject: impl Into<Subject>) -> Self {
         Self {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::egress::EgressError;
+use crate::event::EventProblem;
 use crate::id::{IdError, Scope};
 use crate::stream::{AuthorizationError, EndpointError};
 use crate::subject::SubjectProblem;
@@ -97,6 +98,9 @@ pub enum Problem {
     /// Not the URL of an endpoint.
     #[error("{0}")]
     Endpoint(EndpointError),
+    /// A member of an event that breaks the definition of its type.
+    #[error("{0}")]
+    Event(EventProblem),
     /// Not the identifier it should be.
     #[error("{0}")]
     Id(IdError),

@@ -2,7 +2,7 @@
 
 use super::{Transmitter, mint};
 use crate::error::Error;
-use crate::event::Event;
+use crate::event::{self, Event};
 use crate::hooks::Sharing;
 use crate::id::{Jti, StreamId, Txn};
 use crate::routing;
@@ -34,7 +34,8 @@ impl Transmitter {
     /// `jti`. When this returns, the SETs are committed.
     ///
     /// # Errors
-    /// [`Error::Event`] when the event is too large, [`Error::Store`] when the store failed. After
+    /// [`Error::InvalidEvent`] when the event breaks the definition of its type, [`Error::Event`]
+    /// when it is too large, [`Error::Store`] when the store failed. After
     /// [`StoreError::Unavailable`](crate::store::StoreError::Unavailable) it is not known whether
     /// the event was accepted; an idempotency key makes it safe to emit it again.
     pub async fn emit(&self, event: Event) -> Result<Emission, Error> {
@@ -50,6 +51,7 @@ impl Transmitter {
     /// # Errors
     /// Like [`emit`](Self::emit).
     pub async fn emit_in(&self, outbox: &mut dyn Outbox, event: Event) -> Result<Emission, Error> {
+        event::check(event.event_type(), event.members(), event.subject())?;
         let core = &self.core;
         let now = core.clock.now();
         let txn = event.txn().cloned().unwrap_or_else(|| mint::txn(now, core.entropy.bits()));
