@@ -6,7 +6,8 @@
 mod index;
 mod matches;
 mod order_key;
-mod tables;
+mod patterns;
+mod postings;
 
 pub use index::SubjectIndex;
 pub use matches::{excludes, includes, selects};
