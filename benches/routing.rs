@@ -110,6 +110,19 @@ fn compare(name: &str, worlds: &mut [World; 2], events: Events, turns: usize) {
     println!("{name}: small {small:?}, large {large:?}, ratio {ratio:.2}");
 }
 
+impl Kind {
+    fn subject(self, number: usize) -> Subject {
+        let user = SimpleSubject::email(format!("user-{number}@example.com")).unwrap();
+        match self {
+            Self::Simple => user.into(),
+            Self::TenantUser => {
+                let tenant = SimpleSubject::opaque("the tenant of all").unwrap();
+                Subject::complex([("tenant", tenant), ("user", user)]).unwrap()
+            }
+        }
+    }
+}
+
 impl World {
     /// Streams that each list as many subjects of their own as the others; beside them subjects
     /// that ten streams list, one for each ten streams.
@@ -127,10 +140,8 @@ impl World {
             block_on(world.store.create_stream(record(number), u32::MAX)).unwrap();
         }
         for subject in 0..world.wanted {
-            for _ in 0..INTERESTED {
-                // Two of the ten may be one stream, about once in a hundred subjects.
-                let stream = world.random.below(size.streams);
-                world.list(stream, subject);
+            for nth in 0..INTERESTED {
+                world.list(subject + nth * world.wanted, subject);
             }
         }
         for subject in world.wanted..size.subjects {
@@ -140,57 +151,38 @@ impl World {
     }
 
     fn list(&self, stream: usize, subject: usize) {
-        let change = SubjectChange::Add(self.subject(subject));
-        let listed = self.store.change_subject(&issuer(), &owner(stream), &id(stream), change);
-        block_on(listed).unwrap();
+        let change = SubjectChange::Add(self.kind.subject(subject));
+        block_on(self.store.change_subject(&issuer(), &owner(stream), &id(stream), change))
+            .unwrap();
     }
 
-    fn subject(&self, number: usize) -> Subject {
-        let user = SimpleSubject::email(format!("user-{number}@example.com")).unwrap();
-        match self.kind {
-            Kind::Simple => user.into(),
-            Kind::TenantUser => {
-                let tenant = SimpleSubject::opaque("the tenant of all").unwrap();
-                Subject::complex([("tenant", tenant), ("user", user)]).unwrap()
-            }
-        }
-    }
-
-    /// How long that many emissions take. What they stored is settled again, untimed, so that no
-    /// store fills up.
+    /// How long that many emissions take. What each stored is settled again, untimed, so that all
+    /// find streams without a backlog.
     fn time(&mut self, events: Events, times: usize) -> Duration {
         let mut took = Duration::ZERO;
-        let mut left = times;
-        while left > 0 {
-            let turn = left.min(TURN);
-            left -= turn;
-            let events: Vec<Event> = (0..turn)
-                .map(|_| match events {
-                    Events::OneSubject => 0,
-                    Events::AnySubject => self.random.below(self.wanted),
-                })
-                .map(|number| Event::new(types::session_revoked(), self.subject(number)))
-                .collect();
+        for _ in 0..times {
+            let number = match events {
+                Events::OneSubject => 0,
+                Events::AnySubject => self.random.below(self.wanted),
+            };
+            let event = Event::new(types::session_revoked(), self.kind.subject(number));
             let start = Instant::now();
-            let emitted: Vec<Emission> = events
-                .into_iter()
-                .map(|event| block_on(self.transmitter.emit(event)).unwrap())
-                .collect();
+            let emission = block_on(self.transmitter.emit(event)).unwrap();
             took += start.elapsed();
-            emitted.iter().for_each(|emission| self.settle(emission));
+            self.settle(&emission);
         }
         took
     }
 
     fn settle(&self, emission: &Emission) {
-        assert!(emission.sets.len() > INTERESTED / 2, "ten streams want the event");
+        assert_eq!(emission.sets.len(), INTERESTED);
         for set in &emission.sets {
             let number = set.stream_id.as_str().trim_start_matches("stream-").parse().unwrap();
             let mut acknowledgement = Acknowledgement::default();
             acknowledgement.acks.push(set.jti.clone());
-            let settled =
-                self.store.acknowledge(&issuer(), &owner(number), &set.stream_id, acknowledgement);
-            block_on(settled).unwrap();
+            let owner = owner(number);
+            block_on(self.store.acknowledge(&issuer(), &owner, &set.stream_id, acknowledgement))
+                .unwrap();
         }
     }
 }

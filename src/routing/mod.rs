@@ -7,7 +7,8 @@ mod explain;
 mod index;
 mod matches;
 mod order_key;
-mod tables;
+mod patterns;
+mod postings;
 
 pub use explain::{Explanation, Interest, StoppedBy, explain};
 pub use index::SubjectIndex;

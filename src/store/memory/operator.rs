@@ -35,8 +35,9 @@ impl OperatorStore for MemoryStore {
     ) -> Result<Vec<StreamOverview>, StoreError> {
         let mut state = self.lock();
         let after = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let page = state.of(issuer).streams.range::<StreamId, _>((after, Bound::Unbounded));
-        Ok(page.take(most).map(|(_, stream)| overview(stream)).collect())
+        let state = state.of(issuer);
+        let page = state.listing.range::<StreamId, _>((after, Bound::Unbounded)).take(most);
+        Ok(page.filter_map(|id| state.streams.get(id)).map(|stream| overview(stream)).collect())
     }
 
     async fn interest(

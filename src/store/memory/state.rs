@@ -1,6 +1,6 @@
 //! Everything the store holds, by issuer, and the indexes over it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::interest::Interests;
 use super::schedule::Schedule;
@@ -27,7 +27,10 @@ impl State {
 /// What belongs to one issuer. Whoever changes a stream calls [`changed`](Self::changed) last.
 #[derive(Debug, Default)]
 pub(super) struct IssuerState {
-    pub(super) streams: BTreeMap<StreamId, Stream>,
+    /// Boxed, so that looking one up touches little memory and room for growth costs little.
+    pub(super) streams: HashMap<StreamId, Box<Stream>>,
+    /// The streams in the order in which they are listed to the operator.
+    pub(super) listing: BTreeSet<StreamId>,
     /// The streams of each owner, in the order of their creation.
     pub(super) owners: HashMap<Owner, Vec<StreamId>>,
     pub(super) suspended: HashSet<Owner>,
@@ -59,7 +62,7 @@ impl IssuerState {
         id: &StreamId,
     ) -> Result<&mut Stream, StoreError> {
         let stream = self.streams.get_mut(id).filter(|stream| stream.record.owner == *owner);
-        stream.ok_or(StoreError::NotFound)
+        stream.map(Box::as_mut).ok_or(StoreError::NotFound)
     }
 
     /// Takes a new stream up.
@@ -69,12 +72,14 @@ impl IssuerState {
         self.interests.add(&record);
         let stream = Stream::new(record);
         list_active(&mut self.active, &stream);
-        self.streams.insert(id, stream);
+        self.listing.insert(id.clone());
+        self.streams.insert(id, stream.into());
     }
 
     /// Takes a stream and everything of it out.
-    pub(super) fn remove(&mut self, id: &StreamId) -> Option<Stream> {
+    pub(super) fn remove(&mut self, id: &StreamId) -> Option<Box<Stream>> {
         let stream = self.streams.remove(id)?;
+        self.listing.remove(id);
         if let Some(streams) = self.owners.get_mut(&stream.record.owner) {
             streams.retain(|other| other != id);
             if streams.is_empty() {
@@ -93,7 +98,7 @@ impl IssuerState {
 
     /// Puts another record in the place of a stream's.
     pub(super) fn replace(&mut self, record: StreamRecord) -> Option<&mut Stream> {
-        let stream = self.streams.get_mut(&record.stream_id)?;
+        let stream = self.streams.get_mut(&record.stream_id)?.as_mut();
         self.interests.remove(&stream.record);
         self.interests.add(&record);
         stream.replace_record(record);
