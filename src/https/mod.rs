@@ -101,6 +101,14 @@ impl TrustedUrl {
     /// # Errors
     /// [`TrustedUrlError`] when the text is no such URL or the roots cannot be read.
     pub fn new(url: &str, extra_roots_pem: &[&[u8]]) -> Result<Self, TrustedUrlError> {
+        Self::with_deadline(url, extra_roots_pem, DEADLINE)
+    }
+
+    fn with_deadline(
+        url: &str,
+        extra_roots_pem: &[&[u8]],
+        deadline: Duration,
+    ) -> Result<Self, TrustedUrlError> {
         let url = Url::parse(url).map_err(|_| TrustedUrlError::NotTrusted)?;
         let plain =
             url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
@@ -108,7 +116,7 @@ impl TrustedUrl {
             return Err(TrustedUrlError::NotTrusted);
         }
         let http = client_builder(extra_roots_pem)?
-            .timeout(DEADLINE)
+            .timeout(deadline)
             .build()
             .map_err(|error| TrustedUrlError::Setup(error.into()))?;
         Ok(Self { url, http })
@@ -181,7 +189,36 @@ async fn exchange(request: RequestBuilder, cap: usize) -> Result<Vec<u8>, Exchan
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_never_ends_is_given_up_at_the_deadline() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/?key=s3cret", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut connection, _) = listener.accept().await?;
+            connection.read_buf(&mut Vec::new()).await?;
+            connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n").await?;
+            let mut beat = tokio::time::interval(Duration::from_millis(20));
+            loop {
+                beat.tick().await;
+                connection.write_all(b"x").await?;
+            }
+            #[expect(unreachable_code, reason = "names the type of the block")]
+            std::io::Result::Ok(())
+        });
+        let deadline = Duration::from_millis(300);
+        let url = TrustedUrl::with_deadline(&url, &[], deadline).unwrap();
+        match url.get(1000).await {
+            Err(ExchangeError::Transport(error)) => {
+                assert!(error.is_timeout() && !format!("{error:?}").contains("s3cret"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 
     #[test]
     fn only_loopback_may_do_without_tls() {

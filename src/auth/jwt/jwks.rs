@@ -112,6 +112,13 @@ impl<T: JwksSource + ?Sized> JwksSource for Arc<T> {
     }
 }
 
+#[async_trait]
+impl<T: JwksSource + ?Sized> JwksSource for Box<T> {
+    async fn keys(&self, kid: Option<&str>, now: Timestamp) -> Result<Jwks, AuthError> {
+        (**self).keys(kid, now).await
+    }
+}
+
 impl fmt::Debug for Jwks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keys = self.0.iter().map(|key| (key.kid.as_deref().unwrap_or_default(), key.algorithm));
