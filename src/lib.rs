@@ -12,7 +12,7 @@
 //! | [`StreamStore`](store::StreamStore) | streams, subjects, the outbox | [`MemoryStore`] |
 //! | [`KeyProvider`](keys::KeyProvider) | signatures, and which keys receivers may trust when | [`LocalKeys`] |
 //! | [`Deliverer`](deliver::Deliverer) | how a SET gets to a push endpoint | `PushClient`, feature `reqwest` |
-//! | [`Authenticator`](auth::Authenticator) | which receiver a bearer token stands for | [`StaticTokens`] |
+//! | [`Authenticator`](auth::Authenticator) | which receiver a bearer token stands for | [`StaticTokens`], [`auth::jwt`], `auth::introspection` |
 //! | [`Clock`](clock::Clock) | the time, and how to wait for it | `TokioClock`, feature `tokio` |
 //!
 //! # An event, from one end to the other
@@ -68,7 +68,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `http` | `router`: `http::Request<Bytes>` in, `http::Response<Bytes>` out |
-//! | `reqwest` | `deliver::client::PushClient`: the push client, with the address guard built in |
+//! | `reqwest` | `deliver::client::PushClient`: the push client, with the address guard built in; token introspection and key sets from a URL |
 //! | `tokio` | `worker`: a clock that can sleep, and the push worker |
 //! | `testkit` | `testkit`: virtual time and scripted receivers; exempt from semver |
 //! | `vendored-openssl` | builds OpenSSL from source |
@@ -105,7 +105,9 @@ pub mod store;
 pub mod error;
 pub mod transmitter;
 
-// Floor 5: adapters. Those of a port live beside it.
+// Floor 5: adapters. Those of a port live beside it; `https` is what those that call out share.
+#[cfg(feature = "reqwest")]
+pub mod https;
 #[cfg(feature = "http")]
 pub mod router;
 #[cfg(feature = "tokio")]

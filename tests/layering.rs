@@ -16,9 +16,23 @@ const FLOORS: [&[&str]; 7] = [
     &["set", "protocol", "outbox", "routing", "egress"],
     &["store", "keys", "deliver", "auth", "clock", "entropy", "hooks"],
     &["transmitter", "error"],
-    &["store::memory", "keys::local", "deliver::client", "auth::tokens", "router", "worker"],
+    &[
+        "store::memory",
+        "keys::local",
+        "deliver::client",
+        "auth::any",
+        "auth::introspection",
+        "auth::jwt",
+        "auth::tokens",
+        "router",
+        "worker",
+        "https",
+    ],
     &["testkit"],
 ];
+
+/// What adapters share. It knows the vocabulary at most, and nobody but adapters knows it.
+const SHARED: &str = "https";
 
 /// Who sees the service although it is an adapter.
 const FRONT: [&str; 3] = ["router", "worker", "testkit"];
@@ -123,6 +137,12 @@ fn fault(from: &str, to: &str) -> Option<&'static str> {
     if low > high {
         return Some("points up");
     }
+    if from == SHARED && low > 0 {
+        return Some("is for all adapters and knows one");
+    }
+    if to == SHARED && high == 5 {
+        return None;
+    }
     if high == 5 && low == 5 {
         return Some("leans on a sibling");
     }
@@ -185,4 +205,7 @@ fn the_test_can_fail() {
     assert_eq!(fault("store::memory", "transmitter"), Some("knows the service"));
     assert_eq!(fault("store::memory", "keys"), Some("knows another port"));
     assert_eq!(fault("store", "store::memory"), Some("points up"));
+    assert_eq!(fault("auth", "https"), Some("points up"));
+    assert_eq!(fault("auth::introspection", "https"), None);
+    assert_eq!(fault("https", "egress"), Some("is for all adapters and knows one"));
 }

@@ -11,7 +11,17 @@ use crate::id::{Audience, Owner, Scope};
 use crate::secret::Secret;
 use crate::timestamp::Timestamp;
 
+mod claims;
+mod fault;
+
+pub mod any;
+#[cfg(feature = "reqwest")]
+pub mod introspection;
+pub mod jwt;
 pub mod tokens;
+
+pub use self::claims::{AudienceSource, TenantSource, TokenRules};
+pub use self::fault::TokenFault;
 
 /// A receiver that has proved who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +50,7 @@ pub enum AuthError {
     /// The token is unknown, expired, revoked or malformed (RFC 6750 §3.1 `invalid_token`). Why
     /// exactly is nobody's business but the operator's.
     #[error("the access token is not valid")]
-    InvalidToken,
+    InvalidToken(#[source] TokenFault),
     /// Whoever could tell is out of reach.
     #[error("the authentication service is not available")]
     Unavailable {
@@ -64,7 +74,7 @@ pub enum AuthError {
 ///
 /// # Example
 /// ```
-/// use ssf_transmitter::auth::{AuthError, Authenticator, Caller};
+/// use ssf_transmitter::auth::{AuthError, Authenticator, Caller, TokenFault};
 /// use ssf_transmitter::secret::Secret;
 /// use ssf_transmitter::timestamp::Timestamp;
 ///
@@ -75,7 +85,7 @@ pub enum AuthError {
 /// #[async_trait::async_trait]
 /// impl Authenticator for Nobody {
 ///     async fn authenticate(&self, _: &Secret, _: Timestamp) -> Result<Caller, AuthError> {
-///         Err(AuthError::InvalidToken)
+///         Err(AuthError::InvalidToken(TokenFault::Unknown))
 ///     }
 /// }
 /// ```

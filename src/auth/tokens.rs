@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use openssl::memcmp;
 use openssl::sha::sha256;
 
-use super::{AuthError, Authenticator, Caller};
+use super::{AuthError, Authenticator, Caller, TokenFault};
 use crate::secret::Secret;
 use crate::timestamp::Timestamp;
 
@@ -78,7 +78,7 @@ impl StaticTokens {
 #[async_trait]
 impl Authenticator for StaticTokens {
     async fn authenticate(&self, token: &Secret, _now: Timestamp) -> Result<Caller, AuthError> {
-        self.find(token).cloned().ok_or(AuthError::InvalidToken)
+        self.find(token).cloned().ok_or(AuthError::InvalidToken(TokenFault::Unknown))
     }
 }
 

@@ -159,7 +159,7 @@ impl Router {
         };
         let now = self.receivers.now();
         self.authenticator.authenticate(&token, now).await.map_err(|error| match error {
-            AuthError::InvalidToken => Refusal::InvalidToken,
+            AuthError::InvalidToken(_) => Refusal::InvalidToken,
             AuthError::Unavailable { retry_after, .. } => {
                 Refusal::Unavailable(retry_after.max(Duration::from_secs(1)))
             }

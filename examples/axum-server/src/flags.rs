@@ -85,21 +85,21 @@ pub(crate) struct Flags {
     #[arg(long, env = "SSF_ADMIN_TOKEN", value_parser = secret, hide_env_values = true)]
     pub(crate) admin_token: Option<Secret>,
 
+    /// Accepts JWT access tokens, signed by a key of the JWK set in this file or at this URL.
+    #[arg(long, env = "SSF_ACCESS_TOKEN_JWKS", requires_all = ["access_token_issuer", "access_token_audience"])]
+    pub(crate) access_token_jwks: Option<String>,
+
+    /// The issuer of JWT access tokens.
+    #[arg(long, env = "SSF_ACCESS_TOKEN_ISSUER", requires_all = ["access_token_jwks", "access_token_audience"])]
+    pub(crate) access_token_issuer: Option<Issuer>,
+
+    /// The audience of JWT access tokens: what this transmitter is called by their issuer.
+    #[arg(long, env = "SSF_ACCESS_TOKEN_AUDIENCE", requires_all = ["access_token_jwks", "access_token_issuer"])]
+    pub(crate) access_token_audience: Option<Audience>,
+
     /// Not there yet.
     #[arg(long, env = "SSF_RATE_LIMIT", hide = true, value_parser = not_yet_rate_limit)]
     rate_limit: Option<String>,
-
-    /// Not there yet.
-    #[arg(long, env = "SSF_ACCESS_TOKEN_JWKS", hide = true, value_parser = not_yet_access_token)]
-    access_token_jwks: Option<String>,
-
-    /// Not there yet.
-    #[arg(long, env = "SSF_ACCESS_TOKEN_ISSUER", hide = true, value_parser = not_yet_access_token)]
-    access_token_issuer: Option<String>,
-
-    /// Not there yet.
-    #[arg(long, env = "SSF_ACCESS_TOKEN_AUDIENCE", hide = true, value_parser = not_yet_access_token)]
-    access_token_audience: Option<String>,
 }
 
 /// A receiver with its static bearer token.
@@ -179,10 +179,6 @@ fn not_yet_rate_limit(_: &str) -> Result<String, String> {
     Err("rate limits are not there yet".to_owned())
 }
 
-fn not_yet_access_token(_: &str) -> Result<String, String> {
-    Err("JWT access tokens are not there yet".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,12 +203,33 @@ mod tests {
     }
 
     #[test]
+    fn the_three_flags_of_access_tokens_come_together() {
+        let all = [
+            ("--access-token-jwks", "keys.json"),
+            ("--access-token-issuer", "https://as.example"),
+            ("--access-token-audience", "https://tr.example"),
+        ];
+        let parse = |flags: &[(&'static str, &'static str)]| {
+            let flags = flags.iter().flat_map(|(flag, value)| [*flag, *value]);
+            Flags::try_parse_from(["axum-server"].into_iter().chain(flags))
+        };
+        assert!(parse(&all).unwrap().access_token_jwks.is_some());
+        for left_out in 0..all.len() {
+            let mut two = all.to_vec();
+            let (flag, _) = two.remove(left_out);
+            for some in [&two[..], &two[..1], &two[1..]] {
+                let error = parse(some).unwrap_err().to_string();
+                assert!(error.contains(flag), "{error}");
+            }
+        }
+    }
+
+    #[test]
     fn what_comes_later_is_refused_by_name() {
         for (flag, word) in [
             (["--store", "sqlite:x.db"], "sqlite"),
             (["--profile", "sailpoint"], "sailpoint"),
             (["--rate-limit", "1/1"], "rate limits"),
-            (["--access-token-jwks", "x"], "JWT access tokens"),
         ] {
             let args = ["axum-server"].into_iter().chain(flag);
             let error = Flags::try_parse_from(args).unwrap_err().to_string();

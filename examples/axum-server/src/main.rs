@@ -1,6 +1,7 @@
 //! The example transmitter: the library's router mounted in axum, with an admin API beside it.
 //! Not a product: receivers are given by flags, and the store is in memory.
 
+mod access;
 mod adapter;
 mod admin;
 mod flags;
@@ -15,8 +16,7 @@ use clap::Parser;
 use ssf_transmitter::id::Issuer;
 use ssf_transmitter::transmitter::Receivers;
 use ssf_transmitter::{
-    Config, EgressPolicy, MemoryStore, PushClient, Router, StaticTokens, TokioClock, Transmitter,
-    Worker,
+    Config, EgressPolicy, MemoryStore, PushClient, Router, TokioClock, Transmitter, Worker,
 };
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,12 +35,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let url = format!("{scheme}://{}", listener.local_addr()?);
 
     let transmitter = transmitter(&flags, &url)?;
-    let mut tokens = StaticTokens::new();
-    for receiver in &flags.receivers {
-        tokens = tokens.with_receiver(&receiver.token, receiver.caller.clone())?;
-    }
     let receivers = transmitter.receivers();
-    let mut app = adapter::service(Router::new(receivers.clone(), tokens));
+    let router = Router::new(receivers.clone(), access::authenticator(&flags)?);
+    let mut app = adapter::service(router);
     app = app.merge(admin::routes(&transmitter, flags.admin_token.as_ref()));
 
     let worker = Worker::spawn(transmitter, GRACE, |trouble| {

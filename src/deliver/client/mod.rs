@@ -10,12 +10,12 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AF
 use crate::clock::SystemClock;
 use crate::deliver::{DeliverError, Deliverer, PushRequest, PushResponse};
 use crate::egress::EgressPolicy;
+use crate::https::{self, SetupFault};
 use crate::outbox::TransportFailure;
 use crate::stream::AuthorizationHeader;
 
 mod failure;
 mod resolver;
-mod tls;
 
 /// The most that is read of an answer's body, in bytes. The error body of RFC 8935 §2.3 needs a
 /// few hundred; a receiver gains nothing by sending more.
@@ -76,6 +76,15 @@ pub enum PushClientError {
     /// The TLS or HTTP library refused its settings.
     #[error("the HTTP client could not be set up")]
     Setup(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<SetupFault> for PushClientError {
+    fn from(fault: SetupFault) -> Self {
+        match fault {
+            SetupFault::Roots(cause) => Self::Roots(cause),
+            SetupFault::Setup(cause) => Self::Setup(cause),
+        }
+    }
 }
 
 impl PushClient {
@@ -139,19 +148,8 @@ impl PushClientBuilder {
     /// settings.
     pub fn build(self) -> Result<PushClient, PushClientError> {
         let guard = resolver::VettingResolver::new(self.policy.clone(), self.lookup);
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::client_config(&self.extra_roots)?)
+        let http = https::client_builder(&self.extra_roots)?
             .dns_resolver(guard)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            // The host may have turned on any feature of reqwest.
-            .http1_only()
-            .no_gzip()
-            .no_brotli()
-            .no_deflate()
-            .no_zstd()
             .connect_timeout(self.connect_timeout)
             .pool_max_idle_per_host(IDLE_PER_HOST)
             .pool_idle_timeout(IDLE_TIMEOUT)

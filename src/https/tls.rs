@@ -1,4 +1,4 @@
-//! The TLS settings of the push client (RFC 9325): its own provider, its own roots.
+//! The TLS settings of every client here (RFC 9325): their own provider, their own roots.
 
 use std::sync::Arc;
 
@@ -7,27 +7,27 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{self, PemObject};
 
-use super::PushClientError;
+use super::SetupFault;
 
 /// TLS 1.2 and 1.3 with the *ring* provider, named explicitly: the provider of the process, which
 /// is the host's business, is neither read nor set.
-pub(super) fn client_config(extra_roots: &[Vec<u8>]) -> Result<ClientConfig, PushClientError> {
+pub(super) fn client_config(extra_roots: &[impl AsRef<[u8]>]) -> Result<ClientConfig, SetupFault> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])
-        .map_err(|error| PushClientError::Setup(error.into()))?
+        .map_err(|error| SetupFault::Setup(error.into()))?
         .with_root_certificates(roots(extra_roots)?)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
 
-fn roots(extra: &[Vec<u8>]) -> Result<RootCertStore, PushClientError> {
+fn roots(extra: &[impl AsRef<[u8]>]) -> Result<RootCertStore, SetupFault> {
     let mut roots = RootCertStore::empty();
     // Some machines hold roots that rustls cannot read; the others still count.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     for pem in extra {
-        add_pem(&mut roots, pem).map_err(PushClientError::Roots)?;
+        add_pem(&mut roots, pem.as_ref()).map_err(SetupFault::Roots)?;
     }
     Ok(roots)
 }
@@ -54,7 +54,7 @@ mod tests {
         let no_certificate =
             b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec();
         for pem in [Vec::new(), b"no PEM".to_vec(), broken, no_certificate] {
-            assert!(matches!(client_config(&[pem]), Err(PushClientError::Roots(_))));
+            assert!(matches!(client_config(&[pem]), Err(SetupFault::Roots(_))));
         }
     }
 }

@@ -1,0 +1,41 @@
+//! Who may call: receivers with static tokens, and those that an authorization server vouches for.
+
+use std::error::Error;
+
+use ssf_transmitter::StaticTokens;
+use ssf_transmitter::auth::any::AnyOf;
+use ssf_transmitter::auth::jwt::{Jwks, JwksSource, JwksUrl, JwtAuthenticator};
+use ssf_transmitter::auth::{TenantSource, TokenRules};
+use ssf_transmitter::https::TrustedUrl;
+use ssf_transmitter::id::TenantId;
+
+use crate::flags::Flags;
+
+/// Takes the static tokens of the flags, and JWT access tokens where the flags ask for them.
+pub(crate) fn authenticator(flags: &Flags) -> Result<AnyOf, Box<dyn Error>> {
+    let mut tokens = StaticTokens::new();
+    for receiver in &flags.receivers {
+        tokens = tokens.with_receiver(&receiver.token, receiver.caller.clone())?;
+    }
+    let any = AnyOf::new().with(tokens);
+    let (Some(jwks), Some(issuer), Some(audience)) =
+        (&flags.access_token_jwks, &flags.access_token_issuer, &flags.access_token_audience)
+    else {
+        return Ok(any);
+    };
+    // An organisation may be called either; receivers without one share the default.
+    let tenant = TenantSource::Claim {
+        names: vec!["org".to_owned(), "tenant".to_owned()],
+        otherwise: Some(TenantId::parse("default")?),
+    };
+    let rules = TokenRules::new(audience.clone()).with_tenant(tenant);
+    Ok(any.with(JwtAuthenticator::new(issuer.clone(), keys(jwks)?, rules)))
+}
+
+/// The keys at that URL or in that file.
+fn keys(place: &str) -> Result<Box<dyn JwksSource>, Box<dyn Error>> {
+    if place.contains("://") {
+        return Ok(Box::new(JwksUrl::new(TrustedUrl::new(place, &[])?)));
+    }
+    Ok(Box::new(Jwks::parse(std::fs::read(place)?)?))
+}

@@ -1,0 +1,299 @@
+//! Token introspection (RFC 7662): the authorization server is asked what a token stands for.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use openssl::sha::sha256;
+use reqwest::header::HeaderValue;
+use serde_json::{Map, Value};
+use url::form_urlencoded;
+
+use super::claims::numeric_date;
+use super::{AuthError, Authenticator, Caller, TokenFault, TokenRules};
+use crate::https::{ExchangeError, TrustedUrl};
+use crate::secret::Secret;
+use crate::timestamp::Timestamp;
+
+/// The longest answer that is read, in bytes.
+const BODY_CAP: usize = 64 * 1024;
+/// How long an answer counts: what is revoked may be taken that long.
+const KEPT: Duration = Duration::from_secs(60);
+/// How many answers are kept.
+const MOST_KEPT: usize = 10_000;
+/// How long a receiver should wait while the authorization server is out of reach.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// How this transmitter authenticates to the introspection endpoint (RFC 7662 §2.1).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ClientCredentials {
+    /// As a client with a secret (RFC 6749 §2.3.1).
+    Basic {
+        /// The identifier of the client.
+        client_id: String,
+        /// Its secret.
+        secret: Secret,
+    },
+    /// With a bearer token of its own.
+    Bearer(Secret),
+}
+
+/// Asks the authorization server about every token, and remembers its answers for at most 60 s and
+/// never past the token's `exp`. Answers are kept by the digest of the token.
+///
+/// A server out of reach, one that refuses this transmitter and one whose answer makes no sense
+/// are all [`AuthError::Unavailable`]: none of that is the fault of the token.
+///
+/// ```
+/// use ssf_transmitter::auth::TokenRules;
+/// use ssf_transmitter::auth::introspection::{ClientCredentials, Introspection};
+/// use ssf_transmitter::https::TrustedUrl;
+/// use ssf_transmitter::id::Audience;
+/// use ssf_transmitter::secret::Secret;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let url = TrustedUrl::new("https://as.example.com/introspect", &[])?;
+/// let secret = Secret::new("s3cret");
+/// let credentials = ClientCredentials::Basic { client_id: "transmitter".to_owned(), secret };
+/// let rules = TokenRules::new(Audience::parse("https://tr.example.com")?);
+/// let authenticator = Introspection::new(url, &credentials, rules)?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Introspection {
+    url: TrustedUrl,
+    authorization: HeaderValue,
+    rules: TokenRules,
+    answers: Mutex<Answers>,
+}
+
+/// The credentials hold a character that no header may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the credentials hold a character that a header may not hold")]
+#[non_exhaustive]
+pub struct CredentialsError;
+
+/// Why an introspection gave no answer that could be used.
+#[derive(Debug, thiserror::Error)]
+enum IntrospectionError {
+    #[error("the token could not be introspected")]
+    Exchange(#[source] ExchangeError),
+    #[error("the answer is no introspection response")]
+    NotResponse,
+}
+
+impl Introspection {
+    /// Asks the endpoint at that URL, and takes tokens that keep the rules.
+    ///
+    /// # Errors
+    /// [`CredentialsError`] when the credentials do not fit into a header.
+    pub fn new(
+        url: TrustedUrl,
+        credentials: &ClientCredentials,
+        rules: TokenRules,
+    ) -> Result<Self, CredentialsError> {
+        let authorization = authorization(credentials)?;
+        Ok(Self { url, authorization, rules, answers: Mutex::default() })
+    }
+
+    /// RFC 7662 §2.1, §2.2: the claims of an active token, or `None`.
+    async fn introspect(
+        &self,
+        token: &Secret,
+    ) -> Result<Option<Map<String, Value>>, IntrospectionError> {
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("token", token.expose())
+            .append_pair("token_type_hint", "access_token")
+            .finish();
+        let body = self.url.post_form(&self.authorization, form, BODY_CAP).await;
+        let body = body.map_err(IntrospectionError::Exchange)?;
+        let claims: Map<String, Value> =
+            serde_json::from_slice(&body).map_err(|_| IntrospectionError::NotResponse)?;
+        match claims.get("active") {
+            Some(Value::Bool(true)) => Ok(Some(claims)),
+            Some(Value::Bool(false)) => Ok(None),
+            _ => Err(IntrospectionError::NotResponse),
+        }
+    }
+}
+
+#[async_trait]
+impl Authenticator for Introspection {
+    async fn authenticate(&self, token: &Secret, now: Timestamp) -> Result<Caller, AuthError> {
+        let digest = sha256(token.expose().as_bytes());
+        let known = || self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = known().get(&digest, now) {
+            return answer.map_err(AuthError::InvalidToken);
+        }
+        let claims = self.introspect(token).await.map_err(|error| AuthError::Unavailable {
+            retry_after: RETRY_AFTER,
+            source: error.into(),
+        })?;
+        let answer = match &claims {
+            Some(claims) => self.rules.caller(claims, now),
+            None => Err(TokenFault::Inactive),
+        };
+        let exp = claims.and_then(|claims| numeric_date(&claims, "exp").ok().flatten());
+        known().keep(digest, answer.clone(), exp, now);
+        answer.map_err(AuthError::InvalidToken)
+    }
+}
+
+impl fmt::Debug for Introspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Introspection")
+            .field("url", &self.url)
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}
+
+/// RFC 6749 §2.3.1: identifier and secret are form-encoded before they are joined by a colon.
+fn authorization(credentials: &ClientCredentials) -> Result<HeaderValue, CredentialsError> {
+    let text = match credentials {
+        ClientCredentials::Basic { client_id, secret } => {
+            let encode =
+                |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+            let pair = format!("{}:{}", encode(client_id), encode(secret.expose()));
+            format!("Basic {}", STANDARD.encode(pair))
+        }
+        ClientCredentials::Bearer(token) => format!("Bearer {}", token.expose()),
+    };
+    let mut value = HeaderValue::try_from(text).map_err(|_| CredentialsError)?;
+    // Marked so that no layer below prints it.
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The answers so far, by the digest of their token.
+#[derive(Default)]
+struct Answers(HashMap<[u8; 32], Answer>);
+
+struct Answer {
+    said: Result<Caller, TokenFault>,
+    until: Timestamp,
+}
+
+impl Answers {
+    fn get(&self, digest: &[u8; 32], now: Timestamp) -> Option<Result<Caller, TokenFault>> {
+        let answer = self.0.get(digest).filter(|answer| now < answer.until)?;
+        Some(answer.said.clone())
+    }
+
+    fn keep(
+        &mut self,
+        digest: [u8; 32],
+        said: Result<Caller, TokenFault>,
+        exp: Option<Timestamp>,
+        now: Timestamp,
+    ) {
+        // These come right with time.
+        if matches!(said, Err(TokenFault::NotYetValid | TokenFault::IssuedInFuture)) {
+            return;
+        }
+        let soonest = now.after(KEPT);
+        let until = exp.map_or(soonest, |exp| exp.min(soonest));
+        if self.0.len() >= MOST_KEPT {
+            self.0.retain(|_, answer| now < answer.until);
+        }
+        // Still full: what would be forgotten first anyway makes room.
+        if self.0.len() >= MOST_KEPT {
+            let first = self.0.iter().min_by_key(|(_, answer)| answer.until);
+            if let Some(first) = first.map(|(digest, _)| *digest) {
+                self.0.remove(&first);
+            }
+        }
+        self.0.insert(digest, Answer { said, until });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    fn shown(credentials: &ClientCredentials) -> String {
+        authorization(credentials).unwrap().to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn client_and_secret_are_form_encoded_and_joined_rfc_6749_2_3_1() {
+        let basic = |client_id: &str, secret| ClientCredentials::Basic {
+            client_id: client_id.to_owned(),
+            secret: Secret::new(secret),
+        };
+        assert_eq!(shown(&basic("tr", "s3cret")), "Basic dHI6czNjcmV0");
+        // `a:b` and `c d%` become `a%3Ab:c+d%25`.
+        let expected = format!("Basic {}", STANDARD.encode("a%3Ab:c+d%25"));
+        assert_eq!(shown(&basic("a:b", "c d%")), expected);
+    }
+
+    #[test]
+    fn a_bearer_token_that_no_header_can_hold_is_refused() {
+        assert_eq!(shown(&ClientCredentials::Bearer(Secret::new("abc"))), "Bearer abc");
+        let broken = ClientCredentials::Bearer(Secret::new("a\r\nb"));
+        assert_eq!(authorization(&broken).err(), Some(CredentialsError));
+    }
+
+    #[test]
+    fn nothing_of_the_credentials_is_shown() {
+        let url = TrustedUrl::new("https://as.example/introspect?key=s3cret", &[]).unwrap();
+        let secret = Secret::new("s3cret");
+        let credentials = ClientCredentials::Basic { client_id: "tr".to_owned(), secret };
+        let rules = TokenRules::new(crate::id::Audience::parse("https://tr.example").unwrap());
+        let introspection = Introspection::new(url, &credentials, rules).unwrap();
+        let shown = format!("{introspection:?} {credentials:?} {:?}", introspection.authorization);
+        assert!(!shown.contains("s3cret") && !shown.contains("czNjcmV0"), "{shown}");
+        assert!(shown.contains("https://as.example/introspect"), "{shown}");
+    }
+
+    #[test]
+    fn an_answer_counts_60_s_but_never_past_the_end_of_its_token() {
+        let kept = |exp| {
+            let mut answers = Answers::default();
+            answers.keep([1; 32], Err(TokenFault::Inactive), exp, at(100));
+            (100..200).rev().find(|now| answers.get(&[1; 32], at(*now)).is_some())
+        };
+        assert_eq!(kept(None), Some(159));
+        assert_eq!(kept(Some(at(1000))), Some(159));
+        assert_eq!(kept(Some(at(130))), Some(129));
+        assert_eq!(kept(Some(at(100))), None);
+    }
+
+    #[test]
+    fn what_comes_right_with_time_is_not_kept() {
+        let mut answers = Answers::default();
+        for fault in [TokenFault::NotYetValid, TokenFault::IssuedInFuture] {
+            answers.keep([1; 32], Err(fault), None, at(0));
+        }
+        assert!(answers.0.is_empty());
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_what_ends_first_goes_first() {
+        let digest = |number: usize| {
+            let mut digest = [0; 32];
+            digest[..8].copy_from_slice(&number.to_be_bytes());
+            digest
+        };
+        let mut answers = Answers::default();
+        for number in 0..MOST_KEPT {
+            let exp = if number == 7 { Some(at(30)) } else { None };
+            answers.keep(digest(number), Err(TokenFault::Inactive), exp, at(0));
+        }
+        answers.keep(digest(MOST_KEPT), Err(TokenFault::Inactive), None, at(1));
+        assert_eq!(answers.0.len(), MOST_KEPT);
+        assert!(answers.get(&digest(7), at(1)).is_none());
+        assert!(answers.get(&digest(8), at(1)).is_some());
+        answers.keep(digest(MOST_KEPT + 1), Err(TokenFault::Inactive), None, at(60));
+        assert_eq!(answers.0.len(), 2);
+    }
+}
