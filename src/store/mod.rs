@@ -83,6 +83,7 @@ pub enum StoreError {
 /// 4. `update_stream` with [`Queue::Discard`] removes all unsettled entries but a newly announced
 ///    control entry and counts them as discarded by disabling. A discarded entry is gone: its
 ///    claims, tokens and retries too.
+///    An update that enables a stopped stream of a suspended owner is [`StoreError::Suspended`].
 ///    With [`PastHealth::Forget`] the health begins anew ([`Health::forget`]), control entries that
 ///    wait for a retry or for the breaker are due at once, and the receiver counts as active.
 /// 5. `delete_stream` removes the stream and everything of it: entries, dead letters, subjects,
@@ -269,7 +270,8 @@ pub trait WorkerStore: fmt::Debug + Send + Sync + 'static {
 /// # Contract
 /// 1. `find_stream` reads a stream of any owner.
 /// 2. `list_overviews` pages through all streams in a stable order: those after `after`.
-/// 3. `suspend` marks an owner: no new stream for it, until `resume`. Both are idempotent.
+/// 3. `suspend` marks an owner: no new stream for it and none enabled, until `resume`. Both are
+///    idempotent.
 /// 4. `dead_letters` lists those of one stream, oldest first.
 /// 5. `totals` are exact: accepted = delivered + dead + discarded + waiting, where dead letters
 ///    that retention removed still count as dead and what a deleted stream had still counts.

@@ -19,7 +19,8 @@ impl Transmitter {
     /// stream-updated SET (SSF 1.0 §8.1.5), committed together with the change.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], or another error of the store.
+    /// [`StoreError::NotFound`], [`StoreError::Suspended`] when a stream of a suspended receiver is
+    /// to be enabled, or another error of the store.
     pub async fn set_status(
         &self,
         stream: &StreamId,
@@ -29,27 +30,21 @@ impl Transmitter {
         self.change_status(stream, status, reason, StatusSetBy::Transmitter).await
     }
 
-    /// Suspends a receiver: its streams are paused, it gets no new ones, and it cannot enable them
-    /// again until it is [resumed](Self::resume_client).
+    /// Suspends a receiver: its enabled streams are paused, it gets no new ones, and it can enable
+    /// none until it is [resumed](Self::resume_client).
     ///
     /// # Errors
     /// An error of the store. The call may be repeated.
     pub async fn suspend_client(&self, owner: &Owner, reason: Option<String>) -> Result<(), Error> {
         self.store.suspend(&self.core.issuer, owner).await?;
         for record in self.store.list_streams(&self.core.issuer, owner).await? {
-            // A stream that is stopped already stays as it is, but its receiver loses the say.
-            let status = match record.status {
-                StreamStatus::Enabled => StreamStatus::Paused,
-                stopped @ (StreamStatus::Paused | StreamStatus::Disabled) => stopped,
-            };
-            let set_by = StatusSetBy::Suspension;
-            self.change_status(&record.stream_id, status, reason.clone(), set_by).await?;
+            self.pause(&record.stream_id, reason.clone(), StatusSetBy::Suspension).await?;
         }
         Ok(())
     }
 
     /// Lifts a suspension: the streams that it paused are enabled again, and what they held is
-    /// delivered.
+    /// delivered. Those that had been stopped before stay so.
     ///
     /// # Errors
     /// An error of the store. The call may be repeated.
@@ -57,11 +52,7 @@ impl Transmitter {
         self.store.resume(&self.core.issuer, owner).await?;
         for record in self.store.list_streams(&self.core.issuer, owner).await? {
             if record.status_set_by == StatusSetBy::Suspension {
-                let status = match record.status {
-                    StreamStatus::Enabled | StreamStatus::Paused => StreamStatus::Enabled,
-                    StreamStatus::Disabled => StreamStatus::Disabled,
-                };
-                self.set_status(&record.stream_id, status, None).await?;
+                self.set_status(&record.stream_id, StreamStatus::Enabled, None).await?;
             }
         }
         Ok(())
@@ -118,18 +109,22 @@ impl Transmitter {
         Err(StoreError::Conflict.into())
     }
 
-    /// Pauses a stream whose receiver cannot be served or is silent. One that is stopped already
-    /// is left as it is: its receiver or its operator decided that, and a pause of ours would let
-    /// a suspended receiver back in. One that is gone needs no pause.
-    pub(super) async fn pause(&self, stream: &StreamId, reason: String) -> Result<(), Error> {
-        let (paused, set_by) = (StreamStatus::Paused, StatusSetBy::Transmitter);
+    /// Pauses a stream. One that is stopped already is left as it is: who stopped it decides when
+    /// it goes on. One that is gone needs no pause.
+    pub(super) async fn pause(
+        &self,
+        stream: &StreamId,
+        reason: Option<String>,
+        set_by: StatusSetBy,
+    ) -> Result<(), Error> {
+        let paused = StreamStatus::Paused;
         for _ in 0..CHANGE_TRIES {
             let before = match self.store.find_stream(&self.core.issuer, stream).await {
                 Ok(record) if record.status == StreamStatus::Enabled => record,
                 Ok(_) | Err(StoreError::NotFound) => return Ok(()),
                 Err(error) => return Err(error.into()),
             };
-            match self.try_status(before, paused, Some(reason.clone()), set_by).await {
+            match self.try_status(before, paused, reason.clone(), set_by).await {
                 Ok(_) | Err(Error::Store(StoreError::NotFound)) => return Ok(()),
                 Err(Error::Store(StoreError::Conflict)) => {}
                 Err(error) => return Err(error),
