@@ -15,12 +15,18 @@ mod leases;
 #[cfg(test)]
 mod long_poll;
 #[cfg(test)]
+mod management;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod polling;
 #[cfg(test)]
+mod running;
+#[cfg(test)]
 mod signing;
 #[cfg(test)]
 mod status;
+#[cfg(test)]
+mod surface;
 #[cfg(test)]
 mod world;
