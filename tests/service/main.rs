@@ -11,6 +11,8 @@ mod emission;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod flaky;
+#[cfg(test)]
 mod leases;
 #[cfg(test)]
 mod long_poll;
@@ -28,5 +30,7 @@ mod signing;
 mod status;
 #[cfg(test)]
 mod surface;
+#[cfg(test)]
+mod trouble;
 #[cfg(test)]
 mod world;
