@@ -90,6 +90,7 @@ pub enum StoreError {
 /// 4. `update_stream` with [`Queue::Discard`] removes all unsettled entries but a newly announced
 ///    control entry and counts them as discarded by disabling. A discarded entry is gone: its
 ///    claims, tokens and retries too.
+///    An update that enables a stopped stream of a suspended owner is [`StoreError::Suspended`].
 /// 5. `delete_stream` removes the stream and everything of it: entries, dead letters, subjects,
 ///    health. Unsettled entries are counted as discarded by deletion.
 /// 6. `change_subject` records an addition or a removal; see [`SubjectChange`]. Both are idempotent.
@@ -276,7 +277,8 @@ pub trait WorkerStore: fmt::Debug + Send + Sync + 'static {
 /// 2. `list_overviews` pages through all streams in a stable order: those after `after`.
 /// 3. `interest` says whether a stream has a subject among its own at `now`, by
 ///    [`Interest::of`](crate::routing::Interest::of) over what its receiver added or removed.
-/// 4. `suspend` marks an owner: no new stream for it, until `resume`. Both are idempotent.
+/// 4. `suspend` marks an owner: no new stream for it and none enabled, until `resume`. Both are
+///    idempotent.
 /// 5. `dead_letters` lists those of one stream, oldest first.
 /// 6. `totals` are exact: accepted = delivered + dead + discarded + waiting, where dead letters
 ///    that retention removed still count as dead and what a deleted stream had still counts.

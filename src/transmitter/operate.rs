@@ -19,39 +19,32 @@ impl Transmitter {
     /// stream-updated SET (SSF 1.0 §8.1.5), committed together with the change.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], or another error of the store.
+    /// [`StoreError::NotFound`], [`StoreError::Suspended`] when a stream of a suspended receiver is
+    /// to be enabled, or another error of the store.
     pub async fn set_status(
         &self,
         stream: &StreamId,
         status: StreamStatus,
         reason: Option<String>,
     ) -> Result<StreamRecord, Error> {
-        self.change_status(stream, StatusSetBy::Transmitter, |_| Some((status, reason.clone())))
-            .await
+        self.change_status(stream, status, reason, StatusSetBy::Transmitter).await
     }
 
-    /// Suspends a receiver: its streams are paused, it gets no new ones, and it cannot enable them
-    /// again until it is [resumed](Self::resume_client).
+    /// Suspends a receiver: its enabled streams are paused, it gets no new ones, and it can enable
+    /// none until it is [resumed](Self::resume_client).
     ///
     /// # Errors
     /// An error of the store. The call may be repeated.
     pub async fn suspend_client(&self, owner: &Owner, reason: Option<String>) -> Result<(), Error> {
         self.store.suspend(&self.core.issuer, owner).await?;
         for record in self.store.list_streams(&self.core.issuer, owner).await? {
-            // A stream that is stopped already stays as it is, but its receiver loses the say.
-            let stop = |record: &StreamRecord| match record.status {
-                StreamStatus::Enabled => Some((StreamStatus::Paused, reason.clone())),
-                stopped @ (StreamStatus::Paused | StreamStatus::Disabled) => {
-                    Some((stopped, reason.clone()))
-                }
-            };
-            self.change_status(&record.stream_id, StatusSetBy::Suspension, stop).await?;
+            self.pause(&record.stream_id, reason.clone(), StatusSetBy::Suspension).await?;
         }
         Ok(())
     }
 
     /// Lifts a suspension: the streams that it paused are enabled again, and what they held is
-    /// delivered.
+    /// delivered. Those that had been stopped before stay so.
     ///
     /// # Errors
     /// An error of the store. The call may be repeated.
@@ -59,11 +52,7 @@ impl Transmitter {
         self.store.resume(&self.core.issuer, owner).await?;
         for record in self.store.list_streams(&self.core.issuer, owner).await? {
             if record.status_set_by == StatusSetBy::Suspension {
-                let status = match record.status {
-                    StreamStatus::Enabled | StreamStatus::Paused => StreamStatus::Enabled,
-                    StreamStatus::Disabled => StreamStatus::Disabled,
-                };
-                self.set_status(&record.stream_id, status, None).await?;
+                self.set_status(&record.stream_id, StreamStatus::Enabled, None).await?;
             }
         }
         Ok(())
@@ -101,62 +90,80 @@ impl Transmitter {
         Ok(self.store.totals(&self.core.issuer).await?)
     }
 
-    /// Pauses a stream if it is enabled, because its receiver cannot be served or is gone. One
-    /// that is deleted or stopped meanwhile needs nothing.
-    pub(super) async fn pause(&self, stream: &StreamId, reason: &str) -> Result<(), Error> {
-        let pause = |record: &StreamRecord| match record.status {
-            StreamStatus::Enabled => Some((StreamStatus::Paused, Some(reason.to_owned()))),
-            StreamStatus::Paused | StreamStatus::Disabled => None,
-        };
-        match self.change_status(stream, StatusSetBy::Transmitter, pause).await {
-            Ok(_) | Err(Error::Store(StoreError::NotFound)) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Changes the status of a stream to what `decide` makes of its record, if anything, and
-    /// announces it in the same commit; decided anew when the stream changed meanwhile. What
-    /// changes nothing for the receiver is not announced.
+    /// Changes a status and announces it, in one commit; decided anew when the stream changed
+    /// meanwhile. What changes nothing for the receiver is not announced.
     async fn change_status(
         &self,
         stream: &StreamId,
+        status: StreamStatus,
+        reason: Option<String>,
         set_by: StatusSetBy,
-        decide: impl Fn(&StreamRecord) -> Option<(StreamStatus, Option<String>)> + Send + Sync,
     ) -> Result<StreamRecord, Error> {
-        let core = &self.core;
         for _ in 0..CHANGE_TRIES {
-            let now = core.clock.now();
-            let before = self.store.find_stream(&core.issuer, stream).await?;
-            let Some((status, reason)) = decide(&before) else { return Ok(before) };
-            let (was, version, generation) = (before.status, before.version, before.generation);
-            let record = change_status(before, status, reason.clone(), set_by, now)?;
-            let mut update = StreamUpdate::new(record, version);
-            if was != status {
-                let mut members = Map::new();
-                members.insert("status".to_owned(), status.as_str().into());
-                if let Some(reason) = &reason {
-                    members.insert("reason".to_owned(), reason.as_str().into());
-                }
-                let lane = Lane::StreamUpdated;
-                let event_type = types::stream_updated();
-                update.announce = Some(core.control(lane, stream, &event_type, &members, now)?);
-                if status == StreamStatus::Disabled {
-                    update.queue = Queue::Discard;
-                }
-            }
-            match self.store.update_stream(update).await {
-                Ok(record) => {
-                    if record.generation == generation {
-                        core.wakes.wake([stream]);
-                    } else {
-                        core.wakes.stream_changed(stream);
-                    }
-                    return Ok(record);
-                }
-                Err(StoreError::Conflict) => {}
-                Err(error) => return Err(error.into()),
+            let before = self.store.find_stream(&self.core.issuer, stream).await?;
+            match self.try_status(before, status, reason.clone(), set_by).await {
+                Err(Error::Store(StoreError::Conflict)) => {}
+                other => return other,
             }
         }
         Err(StoreError::Conflict.into())
+    }
+
+    /// Pauses a stream. One that is stopped already is left as it is: who stopped it decides when
+    /// it goes on. One that is gone needs no pause.
+    pub(super) async fn pause(
+        &self,
+        stream: &StreamId,
+        reason: Option<String>,
+        set_by: StatusSetBy,
+    ) -> Result<(), Error> {
+        let paused = StreamStatus::Paused;
+        for _ in 0..CHANGE_TRIES {
+            let before = match self.store.find_stream(&self.core.issuer, stream).await {
+                Ok(record) if record.status == StreamStatus::Enabled => record,
+                Ok(_) | Err(StoreError::NotFound) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            };
+            match self.try_status(before, paused, reason.clone(), set_by).await {
+                Ok(_) | Err(Error::Store(StoreError::NotFound)) => return Ok(()),
+                Err(Error::Store(StoreError::Conflict)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    /// One try of a change, decided on that record.
+    async fn try_status(
+        &self,
+        before: StreamRecord,
+        status: StreamStatus,
+        reason: Option<String>,
+        set_by: StatusSetBy,
+    ) -> Result<StreamRecord, Error> {
+        let (core, now) = (&self.core, self.core.clock.now());
+        let stream = before.stream_id.clone();
+        let (was, version, generation) = (before.status, before.version, before.generation);
+        let record = change_status(before, status, reason.clone(), set_by, now)?;
+        let mut update = StreamUpdate::new(record, version);
+        if was != status {
+            let mut members = Map::new();
+            members.insert("status".to_owned(), status.as_str().into());
+            if let Some(reason) = reason {
+                members.insert("reason".to_owned(), reason.into());
+            }
+            let (lane, event_type) = (Lane::StreamUpdated, types::stream_updated());
+            update.announce = Some(core.control(lane, &stream, &event_type, &members, now)?);
+            if status == StreamStatus::Disabled {
+                update.queue = Queue::Discard;
+            }
+        }
+        let record = self.store.update_stream(update).await?;
+        if record.generation == generation {
+            core.wakes.wake([&stream]);
+        } else {
+            core.wakes.stream_changed(&stream);
+        }
+        Ok(record)
     }
 }

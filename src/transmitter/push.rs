@@ -20,7 +20,7 @@ use crate::outbox::{Answer, Attempt, Fate, Fence, Outcome, TransportFailure, Ver
 use crate::store::{
     ClaimRequest, Claimed, HealthChange, Kept, Route, SettleBatch, Settled, Settlement,
 };
-use crate::stream::{Delivery, StreamStatus};
+use crate::stream::{Delivery, StatusSetBy, StreamStatus};
 use crate::timestamp::Timestamp;
 
 /// What a run of the pusher did.
@@ -308,7 +308,8 @@ impl<'t> Pump<'t> {
         }
         for (stream, verdict) in report.verdicts {
             if let Verdict::Pause(reason) = verdict {
-                self.transmitter.pause(&stream, &reason).await?;
+                let set_by = StatusSetBy::Transmitter;
+                self.transmitter.pause(&stream, Some(reason), set_by).await?;
             }
         }
         Ok(())

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Transmitter;
 use crate::error::Error;
 use crate::store::SweepRequest;
+use crate::stream::StatusSetBy;
 use crate::timestamp::Timestamp;
 
 /// When upkeep is next due in this process.
@@ -43,7 +44,7 @@ impl Transmitter {
         let idle = self.store.idle_streams(&self.core.issuer, now.before(timeout), BATCH).await?;
         for record in idle {
             let reason = format!("no activity for {} seconds", timeout.as_secs_f64());
-            self.pause(&record.stream_id, &reason).await?;
+            self.pause(&record.stream_id, Some(reason), StatusSetBy::Transmitter).await?;
         }
         Ok(())
     }

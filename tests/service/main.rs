@@ -11,16 +11,26 @@ mod emission;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod flaky;
+#[cfg(test)]
 mod leases;
 #[cfg(test)]
 mod long_poll;
+#[cfg(test)]
+mod management;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
 mod polling;
 #[cfg(test)]
+mod running;
+#[cfg(test)]
 mod signing;
 #[cfg(test)]
 mod status;
+#[cfg(test)]
+mod surface;
+#[cfg(test)]
+mod trouble;
 #[cfg(test)]
 mod world;

@@ -110,6 +110,22 @@ fn a_disabled_stream_stays_disabled_through_suspension_and_resumption() {
 }
 
 #[test]
+fn a_stream_its_receiver_had_paused_stays_so_through_suspension_and_resumption() {
+    let world = World::new();
+    let stream = world.push_stream(ONE);
+    world.set_status(&stream, Paused).unwrap();
+    world.emit("user", "a");
+    suspend(&world);
+    assert_eq!(world.set_status(&stream, Enabled), Err(Refusal::Suspended));
+    resume(&world);
+    world.run_for(seconds(60));
+    assert_eq!((world.status(&stream), world.sent().len()), (Paused, 0));
+    assert_eq!(world.set_status(&stream, Enabled), Ok(Enabled));
+    world.run_for(seconds(1));
+    assert_eq!(world.sent(), ["a"]);
+}
+
+#[test]
 fn failing_to_tell_a_suspended_receiver_does_not_lift_its_suspension() {
     let world = World::new();
     let stream = world.push_stream(ONE);

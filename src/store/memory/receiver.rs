@@ -12,7 +12,7 @@ use crate::store::{
     NewVerification, Queue, ReceiverStore, StoreError, StreamUpdate, SubjectChange,
     VerificationQueued,
 };
-use crate::stream::StreamRecord;
+use crate::stream::{StreamRecord, StreamStatus};
 
 #[async_trait]
 impl ReceiverStore for MemoryStore {
@@ -151,9 +151,14 @@ impl IssuerState {
 
     fn update(&mut self, update: StreamUpdate) -> Result<StreamRecord, StoreError> {
         let StreamUpdate { mut record, expected_version, queue, announce } = update;
+        let suspended = self.suspended.contains(&record.owner);
         let stream = self.owned(&record.owner, &record.stream_id)?;
         if stream.record.version != expected_version {
             return Err(StoreError::Conflict);
+        }
+        let enabled = |record: &StreamRecord| record.status == StreamStatus::Enabled;
+        if suspended && enabled(&record) && !enabled(&stream.record) {
+            return Err(StoreError::Suspended);
         }
         if let Some(control) = &announce {
             stream.check_unused(&control.jti)?;

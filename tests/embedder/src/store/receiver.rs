@@ -179,7 +179,12 @@ impl IssuerState {
         if let Some(control) = &announce {
             self.check_unused(&control.jti)?;
         }
+        let suspended = self.suspended.contains(&record.owner);
         let stream = self.owned(&record.owner, &record.stream_id)?;
+        let enabled = |record: &StreamRecord| record.status == StreamStatus::Enabled;
+        if suspended && enabled(&record) && !enabled(&stream.record) {
+            return Err(StoreError::Suspended);
+        }
         record.version = expected_version.saturating_add(1);
         let started =
             stream.record.status != record.status && record.status == StreamStatus::Enabled;
