@@ -33,7 +33,7 @@ pub enum EventProblem {
     #[error("must be in seconds, not in milliseconds")]
     Milliseconds,
     /// Not a language tag (BCP 47).
-    #[error("must be a language tag")]
+    #[error("must be named by a language tag (BCP 47)")]
     NotLanguageTag,
     /// Not an HTTP status code.
     #[error("must be an HTTP status code of three digits")]
