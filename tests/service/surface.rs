@@ -27,7 +27,6 @@ use ssf_transmitter::store::{
     ClaimRequest, OperatorStore, Outbox, ReceiverStore, StoreError, StreamStore, StreamUpdate,
     WorkerStore,
 };
-use ssf_transmitter::stream::StreamStatus;
 use ssf_transmitter::timestamp::Timestamp;
 use ssf_transmitter::transmitter::{Receivers, Transmitter};
 
@@ -46,7 +45,7 @@ fn every_future_of_the_service_may_move_between_threads() {
     let body = json!({"stream_id": stream}).to_string();
     let patch = &PatchStream::parse(body.as_bytes()).unwrap();
     let put = &ReplaceStream::parse(body.as_bytes()).unwrap();
-    let status = StreamStatus::Paused;
+    let status = ssf_transmitter::stream::StreamStatus::Paused;
     let request = &StatusRequest::new(stream.clone(), status, None);
     let changed = || SubjectRequest::new(stream.clone(), subject("user"));
     let mut outbox = world.store.outbox();
