@@ -2,15 +2,16 @@
 
 use serde_json::{Value, json};
 use ssf_transmitter::clock::Clock;
+use ssf_transmitter::deliver::{PushRequest, PushResponse};
 use ssf_transmitter::id::StreamId;
 use ssf_transmitter::stream::StreamStatus;
 
 use crate::drive::Task;
-use crate::world::{ONE, START, TWO, World, seconds};
+use crate::world::{Mood, ONE, START, TWO, World, seconds};
 
 /// Endpoint and secret of every push so far.
 fn routes(world: &World) -> Vec<(String, Option<String>)> {
-    let route = |push: ssf_transmitter::deliver::PushRequest| {
+    let route = |push: PushRequest| {
         let secret = push.authorization.map(|header| header.expose().to_owned());
         (push.endpoint.as_str().to_owned(), secret)
     };
@@ -39,7 +40,7 @@ fn a_push_goes_where_the_stream_points_when_it_starts() {
 fn a_retry_goes_where_the_stream_points_by_then() {
     let world = World::new();
     let stream = world.push_stream(ONE);
-    world.receiver.then(ONE, Ok(ssf_transmitter::deliver::PushResponse::new(422)));
+    world.receiver.then(ONE, Ok(PushResponse::new(422)));
     world.emit("user", "a");
     world.run_once();
     let delivery = json!({"endpoint_url": TWO, "authorization_header": "Bearer two"});
@@ -157,7 +158,7 @@ fn a_stream_that_is_stopped_while_its_sets_are_signed_sends_none_of_them() {
     let world = World::new();
     let stream = world.push_stream(ONE);
     world.emit("user", "a");
-    world.keys.set(crate::world::Mood::SignsAfter(seconds(2)));
+    world.keys.set(Mood::SignsAfter(seconds(2)));
     let mut run = Task::start(world.transmitter.run_once());
     world.delete(&stream);
     world.pass(seconds(2), &mut run);
@@ -170,7 +171,7 @@ fn a_stream_that_moves_while_its_sets_are_signed_sends_them_to_its_new_place() {
     let world = World::new();
     let stream = world.push_stream(ONE);
     world.emit("user", "a");
-    world.keys.set(crate::world::Mood::SignsAfter(seconds(2)));
+    world.keys.set(Mood::SignsAfter(seconds(2)));
     let mut run = Task::start(world.transmitter.run_once());
     world.patch(&stream, json!({"delivery": {"endpoint_url": TWO}}));
     world.pass(seconds(2), &mut run);

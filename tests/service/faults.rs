@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use ssf_transmitter::clock::Clock;
 use ssf_transmitter::deliver::PushResponse;
 use ssf_transmitter::outbox::{Breaker, DeadLetterReason, TransportFailure};
 use ssf_transmitter::stream::StreamStatus;
 
+use crate::drive::Task;
 use crate::world::{ONE, START, TWO, World, seconds};
 
 const HOUR: Duration = seconds(3600);
@@ -196,7 +198,7 @@ fn a_new_secret_is_tried_at_once_though_the_old_one_was_refused() {
     world.emit("user", "a");
     world.run_for(seconds(255));
     assert_eq!(world.sent().len(), 9);
-    world.patch(&stream, serde_json::json!({"delivery": {"authorization_header": "Bearer two"}}));
+    world.patch(&stream, json!({"delivery": {"authorization_header": "Bearer two"}}));
     assert_eq!(world.run_once().delivered, 1);
 }
 
@@ -218,6 +220,21 @@ fn a_receiver_that_hangs_slows_no_other() {
     world.emit("a", "4");
     run.step();
     assert_eq!((world.pushes_to(TWO).len(), world.totals().delivered), (4, 4));
+}
+
+#[test]
+fn a_push_ends_at_its_deadline_though_the_deliverer_forgets_it() {
+    let world = World::new();
+    let stream = world.push_stream(ONE);
+    world.receiver.hold(ONE);
+    world.emit("user", "a");
+    let mut run = Task::start(world.transmitter.run_once());
+    world.pass(seconds(14), &mut run);
+    assert!(run.waits());
+    world.pass(seconds(1), &mut run);
+    assert_eq!(run.output().unwrap().returned, 1);
+    let error = world.overview(&stream).health.last_error.map(|error| error.what);
+    assert_eq!((error.as_deref(), world.receiver.running()), (Some("timeout"), 0));
 }
 
 #[test]

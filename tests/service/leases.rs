@@ -4,7 +4,7 @@ use ssf_transmitter::deliver::PushResponse;
 use ssf_transmitter::transmitter::Progress;
 
 use crate::drive::{Task, ready};
-use crate::world::{ONE, TWO, World, seconds};
+use crate::world::{Mood, ONE, TWO, World, seconds};
 
 #[test]
 fn what_a_dead_worker_held_goes_out_again_after_its_lease_with_the_same_bytes() {
@@ -31,11 +31,11 @@ fn a_worker_that_dies_while_signing_loses_nothing() {
     let world = World::new();
     world.push_stream(ONE);
     world.emit("user", "a");
-    world.keys.set(crate::world::Mood::SignsAfter(seconds(5)));
+    world.keys.set(Mood::SignsAfter(seconds(5)));
     let dying = Task::start(world.transmitter.run_once());
     assert!(dying.waits());
     drop(dying);
-    world.keys.set(crate::world::Mood::Signs);
+    world.keys.set(Mood::Signs);
     world.advance(seconds(60));
     assert_eq!(world.run_once().delivered, 1);
     assert_eq!(world.sent(), ["a"]);

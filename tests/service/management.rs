@@ -1,5 +1,7 @@
 //! Whose streams, how many, how often (SSF 1.0 §8.1.1, §8.1.4; design promise P10).
 
+use std::sync::Arc;
+
 use serde_json::json;
 use ssf_transmitter::auth::Caller;
 use ssf_transmitter::error::Error;
@@ -10,6 +12,7 @@ use ssf_transmitter::protocol::{
 };
 use ssf_transmitter::store::{OperatorStore, ReceiverStore};
 use ssf_transmitter::stream::StreamStatus;
+use ssf_transmitter::transmitter::Transmitter;
 
 use crate::drive::ready;
 use crate::world::{ONE, TWO, World, caller, caller_of, event, seconds, subject};
@@ -72,15 +75,11 @@ fn another_issuer_over_the_same_store_sees_nothing_p10() {
     let issuer = Issuer::parse("https://other.example.com").unwrap();
     let found = ready(world.store.read_stream(&issuer, &caller().owner, &stream));
     assert!(found.is_err());
-    let other = ssf_transmitter::transmitter::Transmitter::builder(
-        issuer.clone(),
-        std::sync::Arc::clone(&world.store),
-        world.keys.clone(),
-    )
-    .with_deliverer(world.receiver.clone())
-    .with_clock(world.clock.clone())
-    .build()
-    .unwrap();
+    let other = Transmitter::builder(issuer.clone(), Arc::clone(&world.store), world.keys.clone())
+        .with_deliverer(world.receiver.clone())
+        .with_clock(world.clock.clone())
+        .build()
+        .unwrap();
     assert_eq!(ready(other.emit(event("user", "b"))).unwrap().sets, []);
     assert_eq!(ready(other.run_once()).unwrap().delivered, 0);
     assert_eq!(ready(other.streams(None, 10)).unwrap().len(), 0);

@@ -1,11 +1,13 @@
 //! What keeps its order and what does not (design promise P4; SSF 1.0 §8.1.2.1 for held SETs).
 
 use ssf_transmitter::deliver::PushResponse;
+use ssf_transmitter::event::{Event, types};
 use ssf_transmitter::outbox::TransportFailure;
+use ssf_transmitter::stream::StreamStatus::{Enabled, Paused};
 use ssf_transmitter::subject::{SimpleSubject, Subject};
 
 use crate::drive::{Task, ready};
-use crate::world::{ONE, World, event, seconds};
+use crate::world::{ONE, World, seconds};
 
 #[test]
 fn a_subject_keeps_its_order_through_a_failing_stream() {
@@ -75,9 +77,7 @@ fn one_identifier_of_an_entity_keeps_the_order_of_all_its_descriptions() {
     let device = SimpleSubject::opaque("laptop").unwrap();
     let complex = Subject::complex([("device", device), ("user", email())]).unwrap();
     for (subject, label) in [(email().into(), "1"), (aliases, "2"), (complex, "3")] {
-        let mut event = event("-", label);
-        event = ssf_transmitter::event::Event::new(event.event_type().clone(), subject)
-            .with_members(event.members().clone());
+        let event = Event::new(types::session_revoked(), subject).with_member("label", label);
         ready(world.transmitter.emit(event)).unwrap();
     }
     let run = Task::start(world.transmitter.run_once());
@@ -121,7 +121,6 @@ fn a_process_has_only_so_many_pushes_under_way_and_makes_up_for_it() {
 
 #[test]
 fn held_sets_go_out_in_the_order_they_were_raised_ssf_1_0_8_1_2_1() {
-    use ssf_transmitter::stream::StreamStatus::{Enabled, Paused};
     let world = World::new();
     let stream = world.push_stream(ONE);
     world.emit("user", "1");

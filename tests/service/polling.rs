@@ -155,7 +155,6 @@ fn a_foreign_stream_is_an_unknown_stream_whatever_the_poll_asks() {
     let world = World::with(|config| config.inactivity_timeout = Some(seconds(600)));
     let stream = world.poll_stream();
     let jti = world.emit("user", "a").sets[0].jti.clone();
-    let unknown = world.second_process();
     for stranger in [caller_of("acme", "siem"), caller_of("other", "crm")] {
         for body in [json!({}), json!({"ack": [jti]}), json!({"maxEvents": 0})] {
             let polled = ready(world.receivers.poll(&stranger, &stream, poll_request(&body)));
@@ -163,6 +162,5 @@ fn a_foreign_stream_is_an_unknown_stream_whatever_the_poll_asks() {
             assert_eq!(error.refusal(), Refusal::UnknownStream, "{stranger:?} {body}");
         }
     }
-    drop(unknown);
     assert_eq!(world.polled(&stream), ["a"]);
 }

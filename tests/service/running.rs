@@ -1,6 +1,6 @@
 //! The worker loop: wakes, sleeps, and its end.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::{self, AbortHandle};
 use serde_json::json;
@@ -143,7 +143,7 @@ fn with_a_clock_that_cannot_sleep_it_refuses_and_run_once_works() {
     world.push_stream(ONE);
     world.emit("user", "a");
     let issuer = Issuer::parse(ISSUER).unwrap();
-    let store = std::sync::Arc::clone(&world.store);
+    let store = Arc::clone(&world.store);
     let transmitter = Transmitter::builder(issuer, store, world.keys.clone())
         .with_deliverer(world.receiver.clone())
         .with_clock(SystemClock)
@@ -165,7 +165,7 @@ fn without_a_deliverer_push_streams_wait() {
     world.push_stream(ONE);
     world.emit("user", "a");
     let issuer = Issuer::parse(ISSUER).unwrap();
-    let store = std::sync::Arc::clone(&world.store);
+    let store = Arc::clone(&world.store);
     let transmitter = Transmitter::builder(issuer, store, world.keys.clone())
         .with_clock(world.clock.clone())
         .build()

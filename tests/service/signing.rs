@@ -48,6 +48,22 @@ fn a_batch_is_signed_in_one_go() {
 }
 
 #[test]
+fn two_polls_that_sign_at_the_same_time_answer_the_same_bytes() {
+    let world = World::new();
+    let stream = world.poll_stream();
+    world.emit("user", "a");
+    world.keys.set(Mood::SignsAfter(seconds(2)));
+    let mut first = world.long_poll(&stream);
+    let mut second = world.long_poll(&stream);
+    world.pass(seconds(2), &mut first);
+    second.step();
+    let (first, second) = (first.output().unwrap(), second.output().unwrap());
+    // Both signed, and the first signature counts.
+    assert_eq!((world.keys.asked(), first.sets.len()), (2, 1));
+    assert_eq!(second, first);
+}
+
+#[test]
 fn a_token_stays_while_its_key_is_published_and_keeps_its_claims_after() {
     let world = World::new();
     let stream = world.poll_stream();

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use ssf_transmitter::deliver::PushResponse;
+use ssf_transmitter::id::StreamId;
 use ssf_transmitter::protocol::{CreateStream, Refusal, RequestedDelivery, StatusRequest};
 use ssf_transmitter::stream::StatusSetBy;
 use ssf_transmitter::stream::StreamStatus::{Disabled, Enabled, Paused};
@@ -180,7 +181,7 @@ fn any_management_call_and_any_poll_restarts_the_inactivity_timeout_ssf_1_0_8_1_
     }
 }
 
-fn only(world: &World) -> ssf_transmitter::id::StreamId {
+fn only(world: &World) -> StreamId {
     world.overview_of_only().record.stream_id
 }
 
