@@ -1,6 +1,7 @@
 //! The clock port, and the one place that reads the system's.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -44,6 +45,28 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 
     /// Waits until that time.
     async fn sleep_until(&self, until: Timestamp) -> Slept;
+}
+
+#[async_trait]
+impl<T: Clock + ?Sized> Clock for Arc<T> {
+    fn now(&self) -> Timestamp {
+        (**self).now()
+    }
+
+    async fn sleep_until(&self, until: Timestamp) -> Slept {
+        (**self).sleep_until(until).await
+    }
+}
+
+#[async_trait]
+impl<T: Clock + ?Sized> Clock for Box<T> {
+    fn now(&self) -> Timestamp {
+        (**self).now()
+    }
+
+    async fn sleep_until(&self, until: Timestamp) -> Slept {
+        (**self).sleep_until(until).await
+    }
 }
 
 /// How a sleep ended.

@@ -1,6 +1,7 @@
 //! The randomness port, and the one place that draws from the system's.
 
 use std::fmt;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -28,6 +29,18 @@ use uuid::Uuid;
 pub trait Entropy: fmt::Debug + Send + Sync + 'static {
     /// Random bits.
     fn bits(&self) -> u128;
+}
+
+impl<T: Entropy + ?Sized> Entropy for Arc<T> {
+    fn bits(&self) -> u128 {
+        (**self).bits()
+    }
+}
+
+impl<T: Entropy + ?Sized> Entropy for Box<T> {
+    fn bits(&self) -> u128 {
+        (**self).bits()
+    }
 }
 
 /// The operating system's randomness.

@@ -30,6 +30,9 @@ pub enum Error {
     /// The store failed.
     #[error("the store failed")]
     Store(#[source] StoreError),
+    /// A part of the host panicked under the push worker.
+    #[error("the push worker panicked")]
+    WorkerPanicked(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// How long a receiver should wait when something of ours is out of reach.
@@ -58,6 +61,7 @@ impl Error {
             Self::Store(StoreError::Corrupt(_) | StoreError::IdTaken)
             | Self::Keys(KeyError::UnknownKey(_))
             | Self::Event(_)
+            | Self::WorkerPanicked(_)
             | Self::ClockCannotSleep => Refusal::Internal,
         }
     }

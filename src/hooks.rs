@@ -1,6 +1,7 @@
 //! Small questions that a host may answer for the library.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::event::Event;
 use crate::id::{EventType, Owner, StreamId};
@@ -31,6 +32,12 @@ use crate::id::{EventType, Owner, StreamId};
 pub trait SupportedEvents: fmt::Debug + Send + Sync + 'static {
     /// The types this receiver may have.
     fn supported_for(&self, owner: &Owner) -> Vec<EventType>;
+}
+
+impl<T: SupportedEvents + ?Sized> SupportedEvents for Arc<T> {
+    fn supported_for(&self, owner: &Owner) -> Vec<EventType> {
+        (**self).supported_for(owner)
+    }
 }
 
 /// The same types for everybody.
@@ -67,6 +74,12 @@ impl SupportedEvents for Vec<EventType> {
 pub trait SharingPolicy: fmt::Debug + Send + Sync + 'static {
     /// Whether that stream of that owner may have the event.
     fn decide(&self, event: &Event, stream: &StreamId, owner: &Owner) -> Sharing;
+}
+
+impl<T: SharingPolicy + ?Sized> SharingPolicy for Arc<T> {
+    fn decide(&self, event: &Event, stream: &StreamId, owner: &Owner) -> Sharing {
+        (**self).decide(event, stream, owner)
+    }
 }
 
 /// What a sharing policy says.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::clock::{Clock, Slept, SystemClock};
 use crate::error::Error;
@@ -65,10 +65,23 @@ impl Worker {
     ///
     /// # Errors
     /// [`Error::ClockCannotSleep`] when the transmitter was built with a clock that cannot: then it
-    /// never pushed.
+    /// never pushed. [`Error::WorkerPanicked`] when a part of the host panicked under it.
     pub async fn stop(self) -> Result<(), Error> {
         // A worker that ended by itself does not listen any more; its result tells.
         let _ = self.stop.send(());
-        self.task.await.unwrap_or(Ok(()))
+        ended(self.task.await)
     }
+
+    /// Waits until the worker ends by itself, which it does not do while all is well.
+    ///
+    /// # Errors
+    /// [`Error::ClockCannotSleep`], or [`Error::WorkerPanicked`] when a part of the host panicked
+    /// under it.
+    pub async fn ended(&mut self) -> Result<(), Error> {
+        ended((&mut self.task).await)
+    }
+}
+
+fn ended(task: Result<Result<(), Error>, JoinError>) -> Result<(), Error> {
+    task.unwrap_or_else(|error| Err(Error::WorkerPanicked(Box::new(error))))
 }

@@ -7,6 +7,7 @@ use openssl::memcmp;
 use openssl::sha::sha256;
 
 use super::{AuthError, Authenticator, Caller, TokenFault};
+use crate::protocol::is_b64token;
 use crate::secret::Secret;
 use crate::timestamp::Timestamp;
 
@@ -86,12 +87,6 @@ impl fmt::Debug for StaticTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StaticTokens({} tokens)", self.0.len())
     }
-}
-
-/// RFC 6750 §2.1 `b64token`.
-fn is_b64token(token: &str) -> bool {
-    let body = token.trim_end_matches('=');
-    !body.is_empty() && body.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._~+/".contains(&c))
 }
 
 #[cfg(test)]

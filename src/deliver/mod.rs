@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::outbox::TransportFailure;
 use crate::stream::{AuthorizationHeader, EndpointUrl};
-use crate::timestamp::Timestamp;
 
 #[cfg(feature = "reqwest")]
 pub mod client;
@@ -22,8 +22,8 @@ pub struct PushRequest {
     pub authorization: Option<AuthorizationHeader>,
     /// The SET: the whole body of the request.
     pub token: Arc<str>,
-    /// When the whole exchange must be over.
-    pub deadline: Timestamp,
+    /// How long the whole exchange may take, from now to the last byte that is read.
+    pub within: Duration,
 }
 
 impl PushRequest {
@@ -33,9 +33,9 @@ impl PushRequest {
         endpoint: EndpointUrl,
         authorization: Option<AuthorizationHeader>,
         token: Arc<str>,
-        deadline: Timestamp,
+        within: Duration,
     ) -> Self {
-        Self { endpoint, authorization, token, deadline }
+        Self { endpoint, authorization, token, within }
     }
 }
 
@@ -112,7 +112,7 @@ impl DeliverError {
 /// 2. `Authorization` is sent if and only if the request has one, as it is, to this endpoint only.
 /// 3. Redirects are not followed; no proxy of the environment is used.
 /// 4. Any answer is an `Ok`, whatever its status; the body is read up to a cap and the rest left.
-/// 5. The whole exchange ends by `deadline`, with [`TransportFailure::Timeout`] if need be.
+/// 5. The whole exchange ends `within` its time, with [`TransportFailure::Timeout`] if need be.
 /// 6. The endpoint is hostile: the address that is connected to must have been vetted for this
 ///    request by the policy in [`egress`](crate::egress); otherwise the answer is
 ///    [`TransportFailure::Blocked`] and no connection is made.

@@ -29,6 +29,9 @@ pub enum Fate {
     },
     /// It is tried again, not before that time; the attempt counts.
     Retry(Timestamp),
+    /// Its stream failed: it waits with the stream, and not before that time it is tried again, so
+    /// that it is another SET's turn to be the probe. The attempt does not count.
+    Defer(Timestamp),
     /// It goes back as it was, because the attempt says nothing about it.
     Return,
     /// It is given up.
@@ -63,6 +66,11 @@ pub enum StreamReport {
 const ANNOUNCEMENT_TRIES: u32 = 3;
 const ANNOUNCEMENT_TIME: Duration = Duration::from_secs(60);
 const ANNOUNCEMENT_BACKOFF: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(20));
+
+/// How long a SET waits at least after its stream failed under it.
+const DEFERRAL: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(1));
+/// The longest `Retry-After` that is honoured for one SET.
+const LONGEST_WISH: Duration = Duration::from_secs(3600);
 
 /// An entry as far as decisions need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,11 +107,17 @@ pub fn decide(
         Action::RetrySet { attempts, .. } if tries >= attempts => {
             Fate::Dead(rejected(outcome, tries))
         }
-        Action::RetrySet { backoff, .. } => Fate::Retry(now.after(backoff.wait(tries, jitter))),
+        Action::RetrySet { backoff, .. } => {
+            let wait = now.after(backoff.wait(tries, jitter));
+            let wish = retry_after(outcome).map(|wish| wish.until(now, LONGEST_WISH));
+            Fate::Retry(wish.map_or(wait, |wish| wish.max(wait)))
+        }
         Action::WaitForStream | Action::StreamRefuses if attempt.announces_stop => {
             announce_again(attempt, tries, now, jitter)
         }
-        Action::WaitForStream | Action::StreamRefuses => Fate::Return,
+        Action::WaitForStream | Action::StreamRefuses => {
+            Fate::Defer(now.after(DEFERRAL.wait(1, jitter)))
+        }
     };
     Decision { fate, stream }
 }
@@ -128,11 +142,15 @@ fn report(action: Action, outcome: &Outcome) -> StreamReport {
         Action::WaitForStream | Action::StreamRefuses => StreamReport::Fails {
             what: describe(outcome),
             refuses: action == Action::StreamRefuses,
-            retry_after: match outcome {
-                Outcome::Answered(answer) => answer.retry_after,
-                Outcome::Failed(_) | Outcome::Cancelled => None,
-            },
+            retry_after: retry_after(outcome),
         },
+    }
+}
+
+fn retry_after(outcome: &Outcome) -> Option<RetryAfter> {
+    match outcome {
+        Outcome::Answered(answer) => answer.retry_after,
+        Outcome::Failed(_) | Outcome::Cancelled => None,
     }
 }
 
@@ -199,7 +217,8 @@ mod tests {
     #[test]
     fn a_failing_stream_costs_its_sets_no_attempt() {
         for outcome in [answered(503), answered(401), Outcome::Failed(TransportFailure::Timeout)] {
-            assert_eq!(run(ordinary(7), &outcome).fate, Fate::Return);
+            let later = Timestamp::from_seconds(1001);
+            assert_eq!(run(ordinary(7), &outcome).fate, Fate::Defer(later));
         }
     }
 
@@ -241,6 +260,13 @@ mod tests {
             let fate = run(spent, &answered(503)).fate;
             assert!(matches!(fate, Fate::Dead(DeadLetterReason::AnnouncementExpired { .. })));
         }
+    }
+
+    #[test]
+    fn a_set_that_is_tried_again_waits_as_long_as_the_receiver_asked() {
+        let outcome = Outcome::Answered(Answer::read(413, Some("90"), b""));
+        let later = Timestamp::from_seconds(1090);
+        assert_eq!(run(ordinary(0), &outcome).fate, Fate::Retry(later));
     }
 
     #[test]

@@ -99,8 +99,8 @@ impl Default for BreakerPolicy {
 pub enum Verdict {
     /// Nothing further.
     GoOn,
-    /// The transmitter should pause the stream, for this reason.
-    Pause(String),
+    /// The transmitter should pause the stream.
+    Pause,
 }
 
 impl Health {
@@ -130,6 +130,13 @@ impl Health {
         };
     }
 
+    /// Closes the breaker. A `Retry-After` that another request was answered with still binds.
+    fn work_again(&mut self, now: Timestamp) {
+        let not_before = self.not_before.filter(|until| now < *until);
+        self.forget_failures();
+        self.not_before = not_before;
+    }
+
     /// Takes in what one attempt said about the stream. A success closes the breaker. A failure
     /// opens it and lengthens the wait only when it was of the half-open or closed stream: of
     /// several requests that were under way together and failed together, one counts.
@@ -142,12 +149,12 @@ impl Health {
     ) -> Verdict {
         match report {
             StreamReport::Works => {
-                self.forget_failures();
+                self.work_again(now);
                 self.last_success = Some(now);
                 Verdict::GoOn
             }
             StreamReport::Judges { what } => {
-                self.forget_failures();
+                self.work_again(now);
                 self.last_error = Some(StreamError::new(now, what.clone()));
                 Verdict::GoOn
             }
@@ -166,10 +173,10 @@ impl Health {
                 let since = *self.failing_since.get_or_insert(now);
                 self.open_until = Some(now.after(policy.backoff.wait(self.failures, jitter)));
                 if self.refusals >= policy.pause_after_refusals {
-                    return Verdict::Pause(format!("receiver refuses delivery: {what}"));
+                    return Verdict::Pause;
                 }
                 if now.since(since) >= policy.pause_after {
-                    return Verdict::Pause(format!("delivery failing since {since}"));
+                    return Verdict::Pause;
                 }
                 Verdict::GoOn
             }
@@ -233,8 +240,7 @@ mod tests {
             assert_eq!(fail(&mut health, true, now), Verdict::GoOn);
             now = health.open_until.unwrap_or(now);
         }
-        let verdict = fail(&mut health, true, now);
-        assert_eq!(verdict, Verdict::Pause("receiver refuses delivery: 503".to_owned()));
+        assert_eq!(fail(&mut health, true, now), Verdict::Pause);
     }
 
     #[test]
@@ -242,11 +248,16 @@ mod tests {
         let mut health = Health::default();
         assert_eq!(fail(&mut health, false, at(0)), Verdict::GoOn);
         assert_eq!(fail(&mut health, false, at(86_399)), Verdict::GoOn);
-        let verdict = fail(&mut health, false, at(100_000));
-        assert_eq!(
-            verdict,
-            Verdict::Pause("delivery failing since 1970-01-01T00:00:00Z".to_owned())
-        );
+        assert_eq!(fail(&mut health, false, at(100_000)), Verdict::Pause);
+    }
+
+    #[test]
+    fn a_success_beside_it_does_not_lift_a_retry_after() {
+        let mut health = Health { not_before: Some(at(60)), ..Health::default() };
+        health.record(&StreamReport::Works, &BreakerPolicy::default(), at(59), Jitter::NONE);
+        assert_eq!(health.not_before, Some(at(60)));
+        health.record(&StreamReport::Works, &BreakerPolicy::default(), at(60), Jitter::NONE);
+        assert_eq!(health.not_before, None);
     }
 
     #[test]

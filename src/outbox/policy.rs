@@ -86,7 +86,7 @@ const KEY_TRIES: Action = Action::RetrySet {
 impl Default for OutcomePolicy {
     fn default() -> Self {
         use Action::{DeadLetter, Deliver, StreamRefuses, WaitForStream};
-        use Matches::{AnyErr, Anything, Err, Failure, Status, Statuses, Success};
+        use Matches::{AnyErr, Anything, Err, Status, Statuses, Success};
         let rows = [
             // RFC 8935 §2.2 says 202; many receivers say 200 or 204 and mean it.
             (Success, Deliver),
@@ -108,11 +108,15 @@ impl Default for OutcomePolicy {
             (Status(408), WaitForStream),
             (Status(425), WaitForStream),
             (Status(429), WaitForStream),
-            (Statuses(400, 499), FEW_TRIES),
+            (Status(400), FEW_TRIES),
+            (Status(413), FEW_TRIES),
+            (Status(415), FEW_TRIES),
+            (Status(422), FEW_TRIES),
+            // Whatever else 4xx means (a proxy, a firewall, a misrouted host), no SET is at fault.
+            (Statuses(400, 499), WaitForStream),
             // Redirects are never followed: the receiver has to name the right endpoint.
             (Statuses(300, 399), WaitForStream),
             (Statuses(500, 599), WaitForStream),
-            (Failure(TransportFailure::Blocked), StreamRefuses),
             (Anything, WaitForStream),
         ];
         Self { rows: rows.into_iter().map(|(matches, action)| Row { matches, action }).collect() }
@@ -209,7 +213,10 @@ mod tests {
             (Outcome::Failed(TransportFailure::Timeout), Action::WaitForStream),
             (Outcome::Failed(TransportFailure::Resolve), Action::WaitForStream),
             (Outcome::Failed(TransportFailure::Exchange), Action::WaitForStream),
-            (Outcome::Failed(TransportFailure::Blocked), Action::StreamRefuses),
+            (Outcome::Failed(TransportFailure::Blocked), Action::WaitForStream),
+            (status(402), Action::WaitForStream),
+            (status(409), Action::WaitForStream),
+            (status(451), Action::WaitForStream),
         ] {
             assert_eq!(policy.action(&outcome), action, "{outcome:?}");
         }

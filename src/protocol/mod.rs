@@ -15,6 +15,7 @@ mod stream;
 mod subject;
 mod verification;
 
+pub(crate) use bearer::is_b64token;
 pub use bearer::{Credentials, bearer_token};
 pub use operation::{Access, Operation};
 pub use paths::{Endpoint, Paths, well_known};

@@ -93,7 +93,7 @@ impl SetBody {
         write_string(aud.as_str(), out);
         out.push(b',');
         // The shared claims are an object with members: what follows its brace continues ours.
-        out.extend(self.0.bytes().skip(1));
+        out.extend_from_slice(self.0.as_bytes().get(1..).unwrap_or_default());
     }
 }
 

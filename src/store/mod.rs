@@ -213,28 +213,29 @@ pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
 ///    the order written, one at a time; while one is held, nothing else of the stream is returned.
 /// 3. `claim` returns only entries that may leave ([`may_leave`]) and whose time has come: the
 ///    entry's own retry time, the stream's breaker for ordinary entries (while it is half open one
-///    entry is returned, the probe), the stream's `not_before` for all. A control entry does not
-///    wait for the breaker until it has been [`Fate::Return`]ed by a batch that also reports
-///    [`StreamReport::Fails`] for its stream: it was the probe then.
+///    entry is returned, the probe), the stream's `not_before` for all. The probe is an entry that
+///    was never tried, if there is one: one that fails with every stream must not be the only one
+///    that is tried. A control entry does not wait for the breaker until it has been deferred
+///    ([`Fate::Defer`]): it was the probe then.
 /// 4. The cost of `claim` does not depend on entries that wait behind a head, for a retry, or on
 ///    stopped streams.
 /// 5. `keep_tokens` is compare-and-set per entry: the first token wins and is returned, together
 ///    with the route as it is now. A stored token is replaced only when its key is named in
 ///    `KeepToken::replaces`. An entry that is gone, or whose fence is not the given one, or that may
 ///    no longer leave, is [`Kept::Gone`].
-/// 6. `settle` ends claims: delivered, retry, dead letter or released as it was. An old fence, a
-///    settled entry or a stream that is gone changes nothing and is [`Settled::Gone`]. Health
-///    changes are applied with [`Health::record`] and written at most once per stream and batch.
+/// 6. `settle` ends claims: delivered, retry, deferred, dead letter or released as it was. An old
+///    fence, a settled entry or a stream that is gone changes nothing and is [`Settled::Gone`].
+///    Health changes are applied with [`Health::record`], unless they name another generation than
+///    the stream has now, and written at most once per stream and batch.
 /// 7. An expired lease makes its entry claimable again, unchanged.
 /// 8. `sweep` removes, in bounded batches, what retention no longer asks for.
 /// 9. `idle_streams` returns enabled streams whose receiver has not been active since a time.
 /// 10. `next_due` returns the next time at which `claim` could return something it does not return
-///     now, or `sweep` has something to do; `None` when only a change from outside could cause it.
+///     now; `None` when only a change from outside could cause it.
 ///
 /// [`may_leave`]: crate::outbox::may_leave
 /// [`Health::record`]: crate::outbox::Health::record
-/// [`Fate::Return`]: crate::outbox::Fate::Return
-/// [`StreamReport::Fails`]: crate::outbox::StreamReport::Fails
+/// [`Fate::Defer`]: crate::outbox::Fate::Defer
 #[async_trait]
 pub trait WorkerStore: fmt::Debug + Send + Sync + 'static {
     /// Claims entries for pushing.

@@ -150,7 +150,6 @@ mod tests {
     use super::*;
     use crate::stream::{AuthorizationHeader, EndpointUrl};
     use crate::testkit::block_on;
-    use crate::timestamp::Timestamp;
 
     const ONE: &str = "https://one.example/";
     const TWO: &str = "https://two.example/";
@@ -160,7 +159,7 @@ mod tests {
             EndpointUrl::parse(endpoint).unwrap(),
             AuthorizationHeader::parse("Bearer x").ok(),
             token.into(),
-            Timestamp::from_seconds(1),
+            std::time::Duration::from_secs(1),
         )
     }
 

@@ -26,8 +26,8 @@ pub struct Config {
     pub poll_batch: usize,
     /// How long a push may take, from connecting to the last byte of the answer. Default: 15 s.
     pub push_deadline: Duration,
-    /// How long a claim lasts. At least `push_deadline`, twice the difference that clocks of
-    /// several processes may have, and a margin. Default: 60 s.
+    /// How long a claim lasts. Longer than `push_deadline`; with several processes also twice the
+    /// difference that their clocks may have, and a margin. Default: 60 s.
     pub lease: Duration,
     /// The most pushes under way in this process. Default: 64.
     pub pushes: usize,
@@ -80,8 +80,11 @@ pub enum ConfigError {
     /// A lease would run out before the push it covers.
     #[error("the lease must be longer than the push deadline")]
     LeaseTooShort,
+    /// Streams would be paused while their receivers wait.
+    #[error("the inactivity timeout must be at least 100 ms")]
+    TimeoutTooShort,
     /// Nothing could be delivered.
-    #[error("`poll_batch`, `pushes` and `pushes_per_stream` must not be zero")]
+    #[error("push deadline, poll batch, pushes and pushes per stream must not be zero")]
     Zero,
 }
 
@@ -90,8 +93,12 @@ impl Config {
         if self.lease <= self.push_deadline {
             return Err(ConfigError::LeaseTooShort);
         }
-        if self.poll_batch == 0 || self.pushes == 0 || self.pushes_per_stream == 0 {
+        let counts = [self.poll_batch, self.pushes, self.pushes_per_stream];
+        if counts.contains(&0) || self.push_deadline.is_zero() {
             return Err(ConfigError::Zero);
+        }
+        if self.inactivity_timeout.is_some_and(|timeout| timeout < Duration::from_millis(100)) {
+            return Err(ConfigError::TimeoutTooShort);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::hooks::Sharing;
 use crate::id::{Jti, StreamId, Txn};
 use crate::routing;
 use crate::set::SetBody;
-use crate::store::{Append, Appended, CandidateQuery, NewEntry, Outbox};
+use crate::store::{Append, Appended, CandidateQuery, NewEntry, Outbox, Repeated};
 
 /// What an emission did. When it is returned by [`Transmitter::emit`], it is committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,10 @@ pub struct Emission {
     pub txn: Txn,
     /// The SETs, one per interested stream.
     pub sets: Vec<EmittedSet>,
+    /// Streams that were interested but went or were disabled meanwhile; they get nothing.
+    pub skipped: Vec<StreamId>,
+    /// Whether this is the result of an earlier emission under the same idempotency key.
+    pub repeated: Repeated,
 }
 
 /// One SET of an emission.
@@ -84,12 +88,12 @@ impl Transmitter {
             idempotency_key: event.idempotency_key().cloned(),
             now,
         };
-        let Appended { txn, accepted, .. } = outbox.append(append).await?;
+        let Appended { txn, accepted, skipped, repeated } = outbox.append(append).await?;
         let set = |entry: &NewEntry| EmittedSet {
             stream_id: entry.stream_id.clone(),
             jti: entry.jti.clone(),
         };
-        Ok(Emission { txn, sets: accepted.iter().map(set).collect() })
+        Ok(Emission { txn, sets: accepted.iter().map(set).collect(), skipped, repeated })
     }
 
     /// Wakes the pusher and the polls that wait for these SETs. [`emit`](Self::emit) does it

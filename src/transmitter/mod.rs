@@ -10,17 +10,20 @@ mod explain;
 mod mint;
 mod operate;
 mod poll;
+mod pump;
 mod push;
 mod receivers;
 mod sign;
 mod upkeep;
 mod wakes;
 
+use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Slept};
 use crate::deliver::Deliverer;
 use crate::egress::EgressPolicy;
 use crate::entropy::Entropy;
@@ -32,7 +35,7 @@ use crate::keys::KeyProvider;
 use crate::outbox::{Jitter, Lane};
 use crate::protocol::{Access, Endpoint, Paths, StreamContext, StreamView};
 use crate::set::SetBody;
-use crate::store::{NewControl, ReceiverStore, StreamStore};
+use crate::store::{Change, NewControl, ReceiverStore, StreamStore};
 use crate::stream::{
     AuthorizationScheme, POLL_METHOD, PUSH_METHOD, StreamRecord, TransmitterMetadata,
 };
@@ -162,7 +165,24 @@ impl Receivers {
     }
 }
 
+/// How often waiters look again when the store cannot tell whether another process emitted.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 impl Core {
+    /// Waits until another process may have emitted or changed something.
+    async fn change_elsewhere(&self, store: &dyn ReceiverStore) {
+        match store.wait_for_change().await {
+            Change::Happened => {}
+            Change::NeverHappens => pending().await,
+            Change::CannotTell => {
+                match self.clock.sleep_until(self.clock.now().after(LOOK_AGAIN)).await {
+                    Slept::Reached => {}
+                    Slept::Unsupported => pending().await,
+                }
+            }
+        }
+    }
+
     fn jitter(&self) -> Jitter {
         // Truncation keeps 64 random bits of them.
         #[expect(clippy::cast_possible_truncation, reason = "any 64 random bits will do")]

@@ -9,12 +9,9 @@ use crate::clock::Slept;
 use crate::error::Error;
 use crate::id::StreamId;
 use crate::protocol::{More, PollReply, PollRequest, Refusal, Wait};
-use crate::store::{Acknowledgement, Change, HandOutRequest, Kept};
+use crate::store::{Acknowledgement, HandOutRequest, Kept};
 use crate::stream::Delivery;
 use crate::timestamp::Timestamp;
-
-/// How often a poll looks again when the store cannot tell whether another process emitted.
-const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl Receivers {
     /// Answers all waiting polls, and lets none wait from here on: the process is about to stop.
@@ -80,7 +77,7 @@ impl Receivers {
             // A receiver that waits is active: that is noted again while it waits.
             let noted = self.core.config.inactivity_timeout.map(|timeout| now.after(timeout / 2));
             let until = noted.map_or(deadline, |noted| noted.min(deadline));
-            let look = self.change_on(&place, now, until).await;
+            let look = self.change_on(&place, until).await;
             now = self.core.clock.now();
             match look {
                 Look::Again => {}
@@ -93,8 +90,8 @@ impl Receivers {
     }
 
     /// Waits until there may be a SET or the time is up. No lock and no connection is held.
-    async fn change_on(&self, place: &Place<'_>, now: Timestamp, until: Timestamp) -> Look {
-        let elsewhere = Box::pin(self.change_elsewhere(now));
+    async fn change_on(&self, place: &Place<'_>, until: Timestamp) -> Look {
+        let elsewhere = Box::pin(self.core.change_elsewhere(&*self.store));
         let here = Box::pin(place.wait());
         let change = select(here, elsewhere);
         match select(self.core.clock.sleep_until(until), change).await {
@@ -102,18 +99,6 @@ impl Receivers {
             Either::Left((Slept::Unsupported, _))
             | Either::Right((Either::Left((Woken::Replaced, _)), _)) => Look::NoMore,
             Either::Right(_) => Look::Again,
-        }
-    }
-
-    /// Waits until another process may have emitted.
-    async fn change_elsewhere(&self, now: Timestamp) {
-        match self.store.wait_for_change().await {
-            Change::Happened => {}
-            Change::NeverHappens => std::future::pending().await,
-            Change::CannotTell => match self.core.clock.sleep_until(now.after(LOOK_AGAIN)).await {
-                Slept::Reached => {}
-                Slept::Unsupported => std::future::pending().await,
-            },
         }
     }
 
@@ -131,17 +116,19 @@ impl Receivers {
         if out.entries.is_empty() {
             return Ok(PollReply::default());
         }
-        let more = if out.remaining > 0 { More::Available } else { More::None };
+        let mut more = if out.remaining > 0 { More::Available } else { More::None };
         let tokens = match self.core.sign(&out.entries, now).await {
             Ok(tokens) => tokens,
             Err(error) => {
                 // Without keys, what an earlier poll signed can still be answered.
-                let signed: Vec<_> =
-                    out.entries.into_iter().filter(|entry| entry.token.is_some()).collect();
-                match self.core.sign(&signed, now).await {
-                    Ok(tokens) if !tokens.is_empty() => tokens,
-                    _ => return Err(error),
+                let tokens = self.core.signed_before(&out.entries, now);
+                if tokens.is_empty() {
+                    return Err(error);
                 }
+                if tokens.len() < out.entries.len() {
+                    more = More::Available;
+                }
+                tokens
             }
         };
         let kept = self.store.keep_polled(issuer, owner, stream, tokens.clone()).await?;

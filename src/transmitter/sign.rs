@@ -12,14 +12,15 @@ use crate::error::Error;
 use crate::id::KeyId;
 use crate::keys::{KeyError, KeySet, PublicKey, SignBatch, Signed};
 use crate::outbox::{Backoff, Jitter, KeptToken};
-use crate::set::{HeaderSegment, SigningInput};
+use crate::set::{Algorithm, HeaderSegment, SigningInput};
 use crate::store::{Claimed, KeepToken};
 use crate::timestamp::Timestamp;
 
-/// What signing remembers: the header of each key, and how the keys are doing.
+/// What signing remembers: the header of each key, the last key set, and how the keys are doing.
 #[derive(Debug, Default)]
 pub(super) struct Signer {
-    headers: Mutex<HashMap<KeyId, HeaderSegment>>,
+    headers: Mutex<HashMap<(KeyId, Algorithm), HeaderSegment>>,
+    known: Mutex<Arc<KeySet>>,
     trouble: Mutex<Trouble>,
 }
 
@@ -50,51 +51,60 @@ impl Core {
         entries: &[Claimed],
         now: Timestamp,
     ) -> Result<Vec<KeepToken>, Error> {
-        let keys = self.keys.key_set().await?;
-        let unsigned: Vec<_> =
-            entries.iter().filter(|entry| verifiable(entry, &keys, now).is_none()).collect();
-        let mut fresh = Vec::new().into_iter();
-        let mut kid = None;
-        if !unsigned.is_empty() {
-            let key = keys.current(now).ok_or(KeyError::NoCurrentKey)?;
-            if self.keys_rest_until(now).is_some() {
-                return Err(KeyError::Resting.into());
+        let keys = match self.keys.key_set().await {
+            Ok(keys) => self.signer.remember(keys),
+            Err(error) => {
+                self.signer.note(Signing::Failed, now, self.jitter());
+                return Err(error.into());
             }
-            kid = Some(key.kid.clone());
-            let signed = self.signatures(key, &unsigned, now).await;
-            self.signer.note(signed.is_ok(), now, self.jitter());
-            fresh = signed?.into_iter();
-        }
-        let mut tokens = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let token = match (verifiable(entry, &keys, now), &kid) {
-                (Some(token), _) => token.clone(),
-                (None, Some(kid)) => {
-                    let signed = fresh.next().ok_or(KeyError::NoCurrentKey)?;
-                    KeptToken::new(signed, kid.clone())
-                }
-                (None, None) => return Err(KeyError::NoCurrentKey.into()),
-            };
-            let stream_id = entry.route.stream_id.clone();
-            let mut keep = KeepToken::new(stream_id, entry.jti.clone(), entry.fence, token);
-            // A stored token whose key has left the published set is replaced by ours.
-            keep.replaces = entry
-                .token
-                .as_ref()
-                .map(|old| old.kid.clone())
-                .filter(|old| *old != keep.token.kid);
-            tokens.push(keep);
-        }
-        Ok(tokens)
+        };
+        let signed_before = |entry: &Claimed| verifiable(entry, &keys, now).cloned();
+        let unsigned: Vec<_> =
+            entries.iter().filter(|entry| signed_before(entry).is_none()).collect();
+        let fresh = if unsigned.is_empty() {
+            Vec::new()
+        } else {
+            self.signatures(&keys, &unsigned, now).await?
+        };
+        let mut fresh = fresh.into_iter();
+        let token = |entry| Some(keep(entry, signed_before(entry).or_else(|| fresh.next())?));
+        let tokens: Option<_> = entries.iter().map(token).collect();
+        // There are as many fresh tokens as entries without one.
+        tokens.ok_or_else(|| KeyError::NoCurrentKey.into())
     }
 
-    /// The compact serialisations of entries, signed by that key, by the deadline.
+    /// The tokens of those entries that an earlier attempt signed and that can be verified, as far
+    /// as is known. Asks no keys: for when they are out of reach.
+    pub(super) fn signed_before(&self, entries: &[Claimed], now: Timestamp) -> Vec<KeepToken> {
+        let keys = self.signer.known();
+        kept_tokens(entries, &keys, now)
+    }
+
+    /// The compact serialisations of entries, signed by the current key, by the deadline.
     async fn signatures(
+        &self,
+        keys: &KeySet,
+        entries: &[&Claimed],
+        now: Timestamp,
+    ) -> Result<Vec<KeptToken>, Error> {
+        if self.keys_rest_until(now).is_some() {
+            return Err(KeyError::Resting.into());
+        }
+        let signed = match keys.current(now) {
+            Some(key) => self.sign_with(key, entries, now).await,
+            None => Err(KeyError::NoCurrentKey),
+        };
+        let outcome = if signed.is_ok() { Signing::Worked } else { Signing::Failed };
+        self.signer.note(outcome, now, self.jitter());
+        Ok(signed?)
+    }
+
+    async fn sign_with(
         &self,
         key: &PublicKey,
         entries: &[&Claimed],
         now: Timestamp,
-    ) -> Result<Vec<Arc<str>>, Error> {
+    ) -> Result<Vec<KeptToken>, KeyError> {
         let header = self.signer.header(key);
         let mut buffer = Vec::new();
         let inputs = entries.iter().map(|entry| {
@@ -106,24 +116,38 @@ impl Core {
         let signing = self.keys.sign(SignBatch::new(key.kid.clone(), inputs, deadline));
         let signed = match select(signing, self.clock.sleep_until(deadline)).await {
             Either::Left((signed, _)) => signed?,
-            Either::Right((Slept::Reached, _)) => return Err(KeyError::Deadline.into()),
+            Either::Right((Slept::Reached, _)) => return Err(KeyError::Deadline),
             // Without a clock that sleeps, the provider alone minds the deadline.
             Either::Right((Slept::Unsupported, signing)) => signing.await?,
         };
-        let token = |signed: Signed| signed.input.with_signature(&signed.signature).into();
+        if signed.len() != entries.len() {
+            return Err(KeyError::Unavailable("not as many signatures as inputs".into()));
+        }
+        let token = |signed: Signed| {
+            let compact = signed.input.with_signature(&signed.signature);
+            KeptToken::new(compact.into(), key.kid.clone())
+        };
         Ok(signed.into_iter().map(token).collect())
     }
 }
 
+/// How signing went.
+#[derive(Clone, Copy)]
+enum Signing {
+    Worked,
+    Failed,
+}
+
 impl Signer {
     /// Notes how signing went: after a failure the keys rest, longer after each.
-    fn note(&self, worked: bool, now: Timestamp, jitter: Jitter) {
+    fn note(&self, signing: Signing, now: Timestamp, jitter: Jitter) {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        if worked {
-            *trouble = Trouble::default();
-        } else {
-            trouble.failures = trouble.failures.saturating_add(1);
-            trouble.until = Some(now.after(KEY_BACKOFF.wait(trouble.failures, jitter)));
+        match signing {
+            Signing::Worked => *trouble = Trouble::default(),
+            Signing::Failed => {
+                trouble.failures = trouble.failures.saturating_add(1);
+                trouble.until = Some(now.after(KEY_BACKOFF.wait(trouble.failures, jitter)));
+            }
         }
     }
 
@@ -131,11 +155,42 @@ impl Signer {
     fn header(&self, key: &PublicKey) -> HeaderSegment {
         let mut headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
         let encoded = || HeaderSegment::new(key.algorithm, &key.kid);
-        headers.entry(key.kid.clone()).or_insert_with(encoded).clone()
+        headers.entry((key.kid.clone(), key.algorithm)).or_insert_with(encoded).clone()
+    }
+
+    /// Remembers the key set for when it cannot be had.
+    fn remember(&self, keys: Arc<KeySet>) -> Arc<KeySet> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.clone_from(&keys);
+        keys
+    }
+
+    fn known(&self) -> Arc<KeySet> {
+        Arc::clone(&self.known.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// The entry's token, if receivers can still verify it.
 fn verifiable<'e>(entry: &'e Claimed, keys: &KeySet, now: Timestamp) -> Option<&'e KeptToken> {
     entry.token.as_ref().filter(|token| keys.is_published(&token.kid, now))
+}
+
+/// The tokens of those entries that have one that can be verified.
+fn kept_tokens<'e>(
+    entries: impl IntoIterator<Item = &'e Claimed>,
+    keys: &KeySet,
+    now: Timestamp,
+) -> Vec<KeepToken> {
+    let token = |entry| Some(keep(entry, verifiable(entry, keys, now)?.clone()));
+    entries.into_iter().filter_map(token).collect()
+}
+
+/// Asks the store to keep a token for an entry. A stored token whose key has left the published
+/// set is replaced by it.
+fn keep(entry: &Claimed, token: KeptToken) -> KeepToken {
+    let stream_id = entry.route.stream_id.clone();
+    let mut keep = KeepToken::new(stream_id, entry.jti.clone(), entry.fence, token);
+    let old = entry.token.as_ref().map(|old| old.kid.clone());
+    keep.replaces = old.filter(|old| *old != keep.token.kid);
+    keep
 }

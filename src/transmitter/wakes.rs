@@ -129,13 +129,15 @@ impl Wakes {
         let signal = Arc::new(Signal::default());
         let mut places = self.lock();
         let before = places.polls.insert(stream.clone(), Arc::clone(&signal));
+        let closed = places.closed;
+        // Nobody is woken under the lock: a waker may do anything.
+        drop(places);
         if let Some(before) = before {
             before.set(REPLACED);
         }
-        if places.closed {
+        if closed {
             signal.set(REPLACED);
         }
-        drop(places);
         Place { wakes: self, stream: Some(stream.clone()), signal }
     }
 
@@ -143,7 +145,9 @@ impl Wakes {
     pub(super) fn end_polls(&self) {
         let mut places = self.lock();
         places.closed = true;
-        for signal in places.polls.values() {
+        let waiting: Vec<_> = places.polls.values().cloned().collect();
+        drop(places);
+        for signal in waiting {
             signal.set(REPLACED);
         }
     }
@@ -158,12 +162,10 @@ impl Wakes {
     /// Wakes whoever waits for SETs of these streams, and the pushers.
     pub(super) fn wake<'s>(&self, streams: impl IntoIterator<Item = &'s StreamId>) {
         let places = self.lock();
-        for stream in streams {
-            if let Some(signal) = places.polls.get(stream) {
-                signal.set(RAISED);
-            }
-        }
-        for signal in &places.pushers {
+        let polls = streams.into_iter().filter_map(|stream| places.polls.get(stream));
+        let waiting: Vec<_> = polls.chain(&places.pushers).cloned().collect();
+        drop(places);
+        for signal in waiting {
             signal.set(RAISED);
         }
     }

@@ -193,9 +193,9 @@ impl Bench {
         self.store.settle(&issuer(), batch).await.unwrap().settled[0]
     }
 
-    /// Returns an entry and reports that its stream failed, without jitter.
+    /// Defers an entry and reports that its stream failed, without jitter.
     pub(crate) async fn fail(&self, entry: &Claimed, now: Timestamp) -> SettleReport {
-        self.settle_with(entry, Fate::Return, fails(), now).await
+        self.settle_with(entry, Fate::Defer(now), fails(), now).await
     }
 
     pub(crate) async fn settle_with(

@@ -125,7 +125,7 @@ async fn a_failing_stream_leaves_others_alone() {
 
 // Worker 6; P7.
 #[tokio::test]
-async fn a_stream_that_refuses_too_often_is_named_once_with_the_reason() {
+async fn a_stream_that_refuses_too_often_is_named_once() {
     let bench = Bench::with(&["s"]).await;
     let mut policy = BreakerPolicy::default();
     policy.pause_after_refusals = 1;
@@ -135,13 +135,12 @@ async fn a_stream_that_refuses_too_often_is_named_once_with_the_reason() {
         batch.health.push(HealthChange::new(id(stream), refuses.clone(), Jitter::NONE));
     }
     let report = bench.store.settle(&issuer(), batch).await.unwrap();
-    let verdict = Verdict::Pause("receiver refuses delivery: 401".to_owned());
-    assert_eq!(report.verdicts, [(id("s"), verdict)]);
+    assert_eq!(report.verdicts, [(id("s"), Verdict::Pause)]);
 }
 
 // P7: entries stay, and no attempt is counted.
 #[tokio::test]
-async fn what_failed_with_its_stream_comes_back_in_order_and_untouched() {
+async fn what_failed_with_its_stream_comes_back_untouched() {
     let bench = failed().await;
     let probe = bench.claim(at(1)).await;
     bench.fail(&probe[0], at(1)).await;
@@ -170,4 +169,29 @@ async fn a_changed_delivery_has_not_failed_yet() {
     let version = record.version;
     bench.store.update_stream(StreamUpdate::new(record, version)).await.unwrap();
     assert_eq!(jtis(&bench.claim(at(0)).await), ["a", "b", "c"]);
+}
+
+// Worker 3; P7: one poisoned SET never blocks a stream.
+#[tokio::test]
+async fn after_a_failed_probe_it_is_another_entrys_turn() {
+    let bench = failed().await;
+    let probe = bench.claim(at(1)).await;
+    assert_eq!(jtis(&probe), ["a"]);
+    bench.fail(&probe[0], at(1)).await;
+    assert_eq!(jtis(&bench.claim(at(9)).await), ["b"]);
+}
+
+// Worker 6; P9: what the old endpoint did says nothing about the new one.
+#[tokio::test]
+async fn health_of_another_generation_is_ignored() {
+    let bench = Bench::with(&["s"]).await;
+    let now = bench.overview("s").await.record.generation;
+    for (generation, breaker) in [(now + 1, Breaker::Closed), (now, Breaker::Open)] {
+        let mut batch = SettleBatch::new(BreakerPolicy::default(), at(0));
+        let mut change = HealthChange::new(id("s"), fails(), Jitter::NONE);
+        change.generation = Some(generation);
+        batch.health.push(change);
+        bench.store.settle(&issuer(), batch).await.unwrap();
+        assert_eq!(bench.overview("s").await.health.breaker(at(0)), breaker);
+    }
 }

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ssf_transmitter::clock::SystemClock;
 use ssf_transmitter::deliver::client::PushClient;
 use ssf_transmitter::deliver::{DeliverError, Deliverer, PushRequest, PushResponse};
 use ssf_transmitter::egress::EgressPolicy;
@@ -128,7 +127,7 @@ pub(crate) fn request(url: &str, authorization: Option<&str>, within: Duration) 
         EndpointUrl::parse(url).unwrap(),
         authorization.map(|text| AuthorizationHeader::parse(text).unwrap()),
         TOKEN.into(),
-        SystemClock::read().after(within),
+        within,
     )
 }
 

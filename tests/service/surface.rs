@@ -43,10 +43,8 @@ fn every_future_of_the_service_may_move_between_threads() {
     let (transmitter, receivers, caller) = (&world.transmitter, &world.receivers, &caller());
     let stream = &world.poll_stream();
     let body = json!({"stream_id": stream}).to_string();
-    let patch =
-        &PatchStream::parse(body.as_bytes(), &ssf_transmitter::EgressPolicy::public()).unwrap();
-    let put =
-        &ReplaceStream::parse(body.as_bytes(), &ssf_transmitter::EgressPolicy::public()).unwrap();
+    let patch = &PatchStream::parse(body.as_bytes(), &EgressPolicy::public()).unwrap();
+    let put = &ReplaceStream::parse(body.as_bytes(), &EgressPolicy::public()).unwrap();
     let status = ssf_transmitter::stream::StreamStatus::Paused;
     let request = &StatusRequest::new(stream.clone(), status, None);
     let changed = || SubjectRequest::new(stream.clone(), subject("user"));

@@ -7,7 +7,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 
-use crate::clock::SystemClock;
 use crate::deliver::{DeliverError, Deliverer, PushRequest, PushResponse};
 use crate::egress::EgressPolicy;
 use crate::https::{self, SetupFault};
@@ -166,11 +165,11 @@ impl Deliverer for PushClient {
         self.policy
             .check_url(&request.endpoint)
             .map_err(|error| DeliverError::new(TransportFailure::Blocked).with_source(error))?;
-        let left = request.deadline.since(SystemClock::read()).min(self.exchange_timeout);
-        if left.is_zero() {
+        let within = request.within.min(self.exchange_timeout);
+        if within.is_zero() {
             return Err(DeliverError::new(TransportFailure::Timeout));
         }
-        tokio::time::timeout(left, self.exchange(request))
+        tokio::time::timeout(within, self.exchange(request))
             .await
             .unwrap_or_else(|_elapsed| Err(DeliverError::new(TransportFailure::Timeout)))
     }

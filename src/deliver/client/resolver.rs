@@ -80,7 +80,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::clock::SystemClock;
     use crate::deliver::client::PushClient;
     use crate::deliver::{DeliverError, Deliverer, PushRequest, PushResponse};
     use crate::outbox::TransportFailure;
@@ -115,8 +114,8 @@ mod tests {
         builder.lookup = lookup;
         let client = builder.build().unwrap();
         let endpoint = EndpointUrl::parse(&url).unwrap();
-        let deadline = SystemClock::read().after(Duration::from_secs(5));
-        client.deliver(PushRequest::new(endpoint, None, "e30..".into(), deadline)).await
+        let within = Duration::from_secs(5);
+        client.deliver(PushRequest::new(endpoint, None, "e30..".into(), within)).await
     }
 
     fn trap() -> (TcpListener, u16) {

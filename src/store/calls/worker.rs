@@ -200,6 +200,8 @@ impl Settlement {
 pub struct HealthChange {
     /// The stream.
     pub stream_id: StreamId,
+    /// The generation it was learnt of; absent: whatever generation the stream has.
+    pub generation: Option<u64>,
     /// What was learnt.
     pub report: StreamReport,
     /// The jitter of the wait that may follow.
@@ -210,7 +212,7 @@ impl HealthChange {
     /// That report about that stream.
     #[must_use]
     pub const fn new(stream_id: StreamId, report: StreamReport, jitter: Jitter) -> Self {
-        Self { stream_id, report, jitter }
+        Self { stream_id, generation: None, report, jitter }
     }
 }
 

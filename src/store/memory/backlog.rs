@@ -159,6 +159,15 @@ impl Backlog {
         }
     }
 
+    /// The head that probes a stream that failed: one that never waited, so that it is not always
+    /// the same.
+    pub(super) fn next_probe(&self, now: Timestamp) -> Option<&Entry> {
+        match self.heads_at_once.first() {
+            Some(number) => self.entries.get(number),
+            None => self.next_head(now),
+        }
+    }
+
     /// The head that is to be claimed at `now`. Those whose time has come go before those that
     /// never waited, so that a busy stream does not starve its retries.
     pub(super) fn next_head(&self, now: Timestamp) -> Option<&Entry> {

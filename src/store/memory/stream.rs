@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::backlog::{Backlog, Entry};
 use super::schedule::Due;
 use crate::id::{Jti, OrderKey};
-use crate::outbox::{DeadLetterReason, Fence, Health, Lane, may_leave};
+use crate::outbox::{Breaker, DeadLetterReason, Fence, Health, Lane, may_leave};
 use crate::set::SetBody;
 use crate::store::{Claimed, DeadLetter, KeepToken, Kept, NewControl, Route, StoreError, Totals};
 use crate::stream::{Delivery, StreamRecord, StreamStatus};
@@ -154,7 +154,10 @@ impl Stream {
         let next = if self.control_due().has_come(now) {
             self.backlog.control_head(|lane| self.may_leave(lane))
         } else if self.ordinary_due(most_held).has_come(now) {
-            self.backlog.next_head(now)
+            match self.health.breaker(now) {
+                Breaker::Closed => self.backlog.next_head(now),
+                Breaker::Open | Breaker::HalfOpen => self.backlog.next_probe(now),
+            }
         } else {
             None
         };

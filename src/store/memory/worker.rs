@@ -1,6 +1,6 @@
 //! The worker face of the store in memory.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 
@@ -8,7 +8,7 @@ use super::MemoryStore;
 use super::schedule::Due;
 use super::state::IssuerState;
 use crate::id::{Issuer, StreamId};
-use crate::outbox::{Fate, Fence, StreamReport, Verdict};
+use crate::outbox::{Fate, Fence, Verdict};
 use crate::store::{
     ClaimRequest, Claimed, HealthChange, KeepToken, Kept, SettleBatch, SettleReport, Settled,
     Settlement, StoreError, SweepRequest, Swept, WorkerStore,
@@ -112,22 +112,18 @@ impl IssuerState {
     }
 
     fn settle(&mut self, batch: SettleBatch) -> SettleReport {
-        let failing: HashSet<&StreamId> = batch
-            .health
-            .iter()
-            .filter(|change| matches!(change.report, StreamReport::Fails { .. }))
-            .map(|change| &change.stream_id)
-            .collect();
         let mut touched = BTreeSet::new();
         let mut settled = Vec::with_capacity(batch.settlements.len());
         for settlement in batch.settlements {
-            let failed = failing.contains(&settlement.stream_id);
             touched.insert(settlement.stream_id.clone());
-            settled.push(self.settle_one(settlement, failed, batch.now));
+            settled.push(self.settle_one(settlement, batch.now));
         }
         let mut verdicts: Vec<(StreamId, Verdict)> = Vec::new();
-        for HealthChange { stream_id, report, jitter } in &batch.health {
+        for HealthChange { stream_id, generation, report, jitter } in &batch.health {
             let Some(stream) = self.streams.get_mut(stream_id) else { continue };
+            if generation.is_some_and(|generation| generation != stream.record.generation) {
+                continue;
+            }
             touched.insert(stream_id.clone());
             let verdict = stream.health.record(report, &batch.policy, batch.now, *jitter);
             if verdict != Verdict::GoOn && verdicts.iter().all(|(id, _)| id != stream_id) {
@@ -140,8 +136,8 @@ impl IssuerState {
         SettleReport::new(settled, verdicts)
     }
 
-    /// Ends one claim; `failed` says whether its stream failed in the same batch.
-    fn settle_one(&mut self, settlement: Settlement, failed: bool, now: Timestamp) -> Settled {
+    /// Ends one claim.
+    fn settle_one(&mut self, settlement: Settlement, now: Timestamp) -> Settled {
         let Settlement { stream_id, jti, fence, fate } = settlement;
         let Some(stream) = self.streams.get_mut(&stream_id) else { return Settled::Gone };
         let Some(entry) = stream.backlog.get_mut(&jti) else { return Settled::Gone };
@@ -155,10 +151,11 @@ impl IssuerState {
                 entry.attempts = entry.attempts.saturating_add(1);
                 stream.backlog.release(&jti, Due::At(at));
             }
-            Fate::Return => {
-                entry.waits_for_breaker |= failed;
-                stream.backlog.release(&jti, Due::AtOnce);
+            Fate::Defer(at) => {
+                entry.waits_for_breaker = true;
+                stream.backlog.release(&jti, Due::At(at));
             }
+            Fate::Return => stream.backlog.release(&jti, Due::AtOnce),
             Fate::Dead(reason) => self.bury(&stream_id, &jti, reason, now),
         }
         Settled::Done

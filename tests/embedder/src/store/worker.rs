@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use ssf_transmitter::id::{Issuer, StreamId};
-use ssf_transmitter::outbox::{Fate, Fence, StreamReport, Verdict};
+use ssf_transmitter::outbox::{Fate, Fence, Verdict};
 use ssf_transmitter::store::{
     ClaimRequest, Claimed, HealthChange, KeepToken, Kept, SettleBatch, SettleReport, Settled,
     Settlement, StoreError, SweepRequest, Swept, WorkerStore,
@@ -95,18 +95,16 @@ impl IssuerState {
     }
 
     fn settle(&mut self, batch: SettleBatch) -> SettleReport {
-        let fails = |stream: &StreamId| {
-            let mut reports = batch.health.iter().filter(|change| change.stream_id == *stream);
-            reports.any(|change| matches!(change.report, StreamReport::Fails { .. }))
-        };
         let mut settled = Vec::new();
         for settlement in batch.settlements {
-            let failed = fails(&settlement.stream_id);
-            settled.push(self.settle_one(settlement, failed, batch.now));
+            settled.push(self.settle_one(settlement, batch.now));
         }
         let mut verdicts: Vec<(StreamId, Verdict)> = Vec::new();
-        for HealthChange { stream_id, report, jitter, .. } in &batch.health {
+        for HealthChange { stream_id, generation, report, jitter, .. } in &batch.health {
             let Some(stream) = self.find(stream_id) else { continue };
+            if generation.is_some_and(|generation| generation != stream.record.generation) {
+                continue;
+            }
             let verdict = stream.health.record(report, &batch.policy, batch.now, *jitter);
             if verdict != Verdict::GoOn && verdicts.iter().all(|(id, _)| id != stream_id) {
                 verdicts.push((stream_id.clone(), verdict));
@@ -115,8 +113,8 @@ impl IssuerState {
         SettleReport::new(settled, verdicts)
     }
 
-    /// Ends one claim; `failed` says whether its stream failed in the same batch.
-    fn settle_one(&mut self, settlement: Settlement, failed: bool, now: Timestamp) -> Settled {
+    /// Ends one claim.
+    fn settle_one(&mut self, settlement: Settlement, now: Timestamp) -> Settled {
         let Settlement { stream_id, jti, fence, fate, .. } = settlement;
         let Some(stream) = self.find(&stream_id) else { return Settled::Gone };
         let Some(entry) = stream.entry(&jti).filter(|e| e.held && e.fence == fence) else {
@@ -129,11 +127,12 @@ impl IssuerState {
                 entry.attempts = entry.attempts.saturating_add(1);
                 (entry.held, entry.due) = (false, Some(at));
             }
-            // A fate that a later library adds leaves the entry as it was: nothing is lost.
-            _ => {
-                entry.waits_for_breaker |= failed;
-                (entry.held, entry.due) = (false, None);
+            Fate::Defer(at) => {
+                entry.waits_for_breaker = true;
+                (entry.held, entry.due) = (false, Some(at));
             }
+            // A fate that a later library adds leaves the entry as it was: nothing is lost.
+            _ => (entry.held, entry.due) = (false, None),
         }
         Settled::Done
     }

@@ -1,0 +1,405 @@
+//! One round of pushing: claim, sign, keep, send, settle, always in this order.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::mem;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::future::{AbortRegistration, Abortable, Either, FutureExt, select};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use super::push::Progress;
+use super::wakes::{Delivery as Guard, Place};
+use super::{Core, Transmitter};
+use crate::clock::{Clock, Slept};
+use crate::deliver::{DeliverError, Deliverer, PushRequest, PushResponse};
+use crate::error::Error;
+use crate::id::{Jti, StreamId};
+use crate::outbox::{Answer, Attempt, Fate, Fence, Outcome, TransportFailure, Verdict, decide};
+use crate::store::{
+    ClaimRequest, Claimed, HealthChange, Kept, Route, SettleBatch, Settled, Settlement,
+};
+use crate::stream::{AuthorizationHeader, Delivery, StatusSetBy, StreamStatus};
+use crate::timestamp::Timestamp;
+
+/// The least wait when the store has work that cannot be claimed.
+const LEAST_WAIT: Duration = Duration::from_millis(100);
+/// Why a stream is paused, as its receiver is told: the same whatever the cause, which would tell
+/// what can be reached from here. The operator finds the cause in the stream's last error.
+const UNDELIVERABLE: &str = "SETs could not be delivered";
+
+/// The pushes of one run.
+pub(super) struct Pump<'t> {
+    transmitter: &'t Transmitter,
+    core: &'t Core,
+    in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Attempted> + Send>>>,
+    /// What is claimed and not yet settled.
+    held: HashMap<Jti, (StreamId, Fence)>,
+    /// Attempts that are over and not yet settled.
+    finished: Vec<Attempted>,
+    progress: Progress,
+}
+
+/// An attempt that is over.
+struct Attempted {
+    stream_id: StreamId,
+    generation: u64,
+    jti: Jti,
+    fence: Fence,
+    attempt: Attempt,
+    outcome: Outcome,
+}
+
+/// What ended a wait.
+pub(super) enum Next {
+    Stop,
+    Work,
+}
+
+impl<'t> Pump<'t> {
+    pub(super) fn new(transmitter: &'t Transmitter) -> Self {
+        Self {
+            transmitter,
+            core: &transmitter.core,
+            in_flight: FuturesUnordered::new(),
+            held: HashMap::new(),
+            finished: Vec::new(),
+            progress: Progress::default(),
+        }
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// Does some work while the pushes under way go on.
+    pub(super) async fn beside<T>(&mut self, work: impl Future<Output = T> + Send) -> T {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            while let Poll::Ready(Some(attempt)) = self.in_flight.poll_next_unpin(context) {
+                self.finished.push(attempt);
+            }
+            work.as_mut().poll(context)
+        })
+        .await
+    }
+
+    /// Settles what is over, claims what there is room for, and says when there is next something
+    /// to push.
+    pub(super) async fn turn(&mut self) -> Result<Option<Timestamp>, Error> {
+        self.settle().await?;
+        while self.fill().await? == Filled::MayHaveMore {}
+        let now = self.core.clock.now();
+        if self.room() == 0 || self.transmitter.deliverer.is_none() {
+            // Room comes only when a push ends.
+            return Ok(None);
+        }
+        let due = self.beside(self.transmitter.next_push(now)).await?;
+        // What is due but was not claimed waits for something else: not too eagerly.
+        Ok(due.map(|due| due.max(now.after(LEAST_WAIT))))
+    }
+
+    fn room(&self) -> usize {
+        self.core.config.pushes.saturating_sub(self.in_flight.len())
+    }
+
+    /// Claims as many entries as there is room for and starts their pushes.
+    pub(super) async fn fill(&mut self) -> Result<Filled, Error> {
+        let Some(deliverer) = &self.transmitter.deliverer else { return Ok(Filled::NoMore) };
+        let (core, store) = (self.core, &self.transmitter.store);
+        let (now, room) = (core.clock.now(), self.room());
+        if room == 0 || core.keys_rest_until(now).is_some() {
+            return Ok(Filled::NoMore);
+        }
+        let lease_until = now.after(core.config.lease);
+        let request = ClaimRequest::new(
+            core.issuer.clone(),
+            core.worker.clone(),
+            now,
+            lease_until,
+            room,
+            core.config.pushes_per_stream,
+        );
+        let claimed = self.beside(store.claim(request)).await?;
+        if claimed.is_empty() {
+            return Ok(Filled::NoMore);
+        }
+        for entry in &claimed {
+            let held = (entry.route.stream_id.clone(), entry.fence);
+            self.held.insert(entry.jti.clone(), held);
+        }
+        // From here on a change of a stream finds its deliveries and cancels them.
+        let guards: Vec<_> =
+            claimed.iter().map(|entry| core.wakes.delivery(&entry.route.stream_id)).collect();
+        let kept = match self.beside(self.transmitter.sign_and_keep(&claimed, now)).await {
+            Ok(kept) => kept,
+            Err(error) => {
+                self.hand_back(claimed.iter().map(|entry| &entry.jti)).await?;
+                return Err(error);
+            }
+        };
+        // No request starts that could end after its lease.
+        let in_time = core.clock.now().after(core.config.push_deadline) <= lease_until;
+        let mut unsent = Vec::new();
+        for ((entry, kept), guard) in claimed.iter().zip(kept).zip(guards) {
+            let request = match kept {
+                Kept::Token { token, route } if in_time => {
+                    push_request(&route, token.compact, core.config.push_deadline)
+                        .map(|request| (request, route))
+                }
+                Kept::Token { .. } | Kept::Gone => None,
+            };
+            let Some((request, route)) = request else {
+                unsent.push(&entry.jti);
+                continue;
+            };
+            let sending = send(Arc::clone(deliverer), Arc::clone(&core.clock), request);
+            self.start(entry, &route, sending, guard);
+        }
+        // Where nothing could be sent, another claim would find the same.
+        let more = claimed.len() == room && unsent.len() < claimed.len();
+        self.hand_back(unsent).await?;
+        Ok(if more { Filled::MayHaveMore } else { Filled::NoMore })
+    }
+
+    fn start(
+        &self,
+        entry: &Claimed,
+        route: &Route,
+        sending: impl Future<Output = Outcome> + Send + 'static,
+        (registration, guard): (AbortRegistration, Guard),
+    ) {
+        let attempt = Attempt {
+            lane: entry.lane,
+            earlier: entry.attempts,
+            emitted_at: entry.emitted_at,
+            announces_stop: route.status != StreamStatus::Enabled,
+        };
+        let (stream_id, generation) = (route.stream_id.clone(), route.generation);
+        let (jti, fence) = (entry.jti.clone(), entry.fence);
+        self.in_flight.push(Box::pin(async move {
+            let outcome = Abortable::new(sending, registration).await;
+            drop(guard);
+            let outcome = outcome.unwrap_or(Outcome::Cancelled);
+            Attempted { stream_id, generation, jti, fence, attempt, outcome }
+        }));
+    }
+
+    /// Waits for the end of a push, something to do here or elsewhere, or the stop.
+    pub(super) async fn wait(
+        &mut self,
+        place: &Place<'_>,
+        due: Option<Timestamp>,
+        mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
+    ) -> Next {
+        let core = self.core;
+        let mut woken = pin!(place.wait());
+        let mut elsewhere = pin!(core.change_elsewhere(&*self.transmitter.store));
+        let mut sleep = due.map(|due| core.clock.sleep_until(due));
+        poll_fn(|context| {
+            if stop.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Next::Stop);
+            }
+            while let Poll::Ready(Some(attempt)) = self.in_flight.poll_next_unpin(context) {
+                self.finished.push(attempt);
+            }
+            let slept = sleep.as_mut().is_some_and(|sleep| sleep.poll_unpin(context).is_ready());
+            let work = slept
+                || !self.finished.is_empty()
+                || woken.as_mut().poll(context).is_ready()
+                || elsewhere.as_mut().poll(context).is_ready();
+            if work { Poll::Ready(Next::Work) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    /// Waits for the end of a push and settles all that are over. `false`: none is under way.
+    pub(super) async fn settle_next(&mut self) -> Result<bool, Error> {
+        if self.finished.is_empty() {
+            let Some(attempt) = self.in_flight.next().await else { return Ok(false) };
+            self.finished.push(attempt);
+        }
+        self.settle().await?;
+        Ok(true)
+    }
+
+    /// Settles the attempts that are over, in one batch. When the store fails they stay for the
+    /// next time: the lease lasts longer than a push.
+    async fn settle(&mut self) -> Result<(), Error> {
+        while let Some(Some(attempt)) = self.in_flight.next().now_or_never() {
+            self.finished.push(attempt);
+        }
+        if self.finished.is_empty() {
+            return Ok(());
+        }
+        let (core, now) = (self.core, self.core.clock.now());
+        let over = mem::take(&mut self.finished);
+        let batch = batch(core, &over, now);
+        let fates: Vec<Fate> = batch.settlements.iter().map(|s| s.fate.clone()).collect();
+        let report = match self.beside(self.transmitter.store.settle(&core.issuer, batch)).await {
+            Ok(report) => report,
+            Err(error) => {
+                self.finished.extend(over);
+                return Err(error.into());
+            }
+        };
+        for attempted in &over {
+            self.held.remove(&attempted.jti);
+        }
+        for (fate, settled) in fates.iter().zip(&report.settled) {
+            self.progress.count(fate, *settled);
+        }
+        let mut result = Ok(());
+        for (stream, verdict) in report.verdicts {
+            if verdict == Verdict::Pause {
+                let reason = Some(UNDELIVERABLE.to_owned());
+                let pause = self.transmitter.pause(&stream, reason, StatusSetBy::Transmitter);
+                // One stream that cannot be paused leaves the others their turn.
+                result = self.beside(pause).await.and(result);
+            }
+        }
+        result
+    }
+
+    /// Hands claims back untouched.
+    async fn hand_back(&mut self, entries: impl IntoIterator<Item = &Jti>) -> Result<(), Error> {
+        let now = self.core.clock.now();
+        let mut batch = SettleBatch::new(self.core.config.breaker, now);
+        for jti in entries {
+            if let Some((stream, fence)) = self.held.remove(jti) {
+                batch.settlements.push(Settlement::new(stream, jti.clone(), fence, Fate::Return));
+            }
+        }
+        if !batch.settlements.is_empty() {
+            self.beside(self.transmitter.store.settle(&self.core.issuer, batch)).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets pushes under way end until the deadline, settles them, and hands the rest back.
+    pub(super) async fn drain(&mut self, deadline: Timestamp) -> Result<(), Error> {
+        let clock = Arc::clone(&self.core.clock);
+        let mut over = clock.sleep_until(deadline);
+        while !self.in_flight.is_empty() {
+            match select(self.in_flight.next(), over).await {
+                Either::Left((Some(attempt), rest)) => {
+                    self.finished.push(attempt);
+                    over = rest;
+                }
+                Either::Left((None, _)) | Either::Right(_) => break,
+            }
+        }
+        let settled = self.settle().await;
+        self.in_flight.clear();
+        let rest: Vec<Jti> = self.held.keys().cloned().collect();
+        self.hand_back(&rest).await.and(settled)
+    }
+}
+
+/// Whether another claim could find more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Filled {
+    MayHaveMore,
+    NoMore,
+}
+
+/// What happens to the entries of these attempts, and what they say about their streams.
+fn batch(core: &Core, over: &[Attempted], now: Timestamp) -> SettleBatch {
+    let mut batch = SettleBatch::new(core.config.breaker, now);
+    for Attempted { stream_id, generation, jti, fence, attempt, outcome } in over {
+        let decision = decide(attempt, outcome, &core.config.outcomes, now, core.jitter());
+        let settlement = Settlement::new(stream_id.clone(), jti.clone(), *fence, decision.fate);
+        batch.settlements.push(settlement);
+        let mut change = HealthChange::new(stream_id.clone(), decision.stream, core.jitter());
+        change.generation = Some(*generation);
+        batch.health.push(change);
+    }
+    batch
+}
+
+impl Progress {
+    fn count(&mut self, fate: &Fate, settled: Settled) {
+        match (settled, fate) {
+            (Settled::Gone, _) | (Settled::Done, Fate::Defer(_) | Fate::Return) => {
+                self.returned += 1;
+            }
+            (Settled::Done, Fate::Delivered { .. }) => self.delivered += 1,
+            (Settled::Done, Fate::Retry(_)) => self.retried += 1,
+            (Settled::Done, Fate::Dead(_)) => self.dead += 1,
+        }
+    }
+}
+
+impl Transmitter {
+    /// Signs a batch and keeps its tokens; what comes back is what may be sent, and where to.
+    async fn sign_and_keep(&self, claimed: &[Claimed], now: Timestamp) -> Result<Vec<Kept>, Error> {
+        let tokens = self.core.sign(claimed, now).await?;
+        Ok(self.store.keep_tokens(&self.core.issuer, tokens).await?)
+    }
+}
+
+/// The request for a SET, as the stream's route is now.
+fn push_request(route: &Route, token: Arc<str>, within: Duration) -> Option<PushRequest> {
+    match &route.delivery {
+        Delivery::Push(push) => {
+            let (endpoint, authorization) = (push.endpoint.clone(), push.authorization.clone());
+            Some(PushRequest::new(endpoint, authorization, token, within))
+        }
+        Delivery::Poll => None,
+    }
+}
+
+/// Sends one SET. The deliverer minds the time; a clock that can sleep minds it too.
+async fn send(
+    deliverer: Arc<dyn Deliverer>,
+    clock: Arc<dyn Clock>,
+    request: PushRequest,
+) -> Outcome {
+    let deadline = clock.now().after(request.within);
+    let secret = request.authorization.clone();
+    let sending = deliverer.deliver(request);
+    let answer = match select(sending, clock.sleep_until(deadline)).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right((Slept::Unsupported, sending)) => sending.await,
+        Either::Right((Slept::Reached, _)) => Err(DeliverError::new(TransportFailure::Timeout)),
+    };
+    match answer {
+        Ok(PushResponse { status, retry_after, body }) => {
+            let body = without(secret.as_ref(), body);
+            Outcome::Answered(Answer::read(status, retry_after.as_deref(), &body))
+        }
+        Err(error) => Outcome::Failed(error.kind),
+    }
+}
+
+/// The body of an answer without the secret, should the receiver have put it there: what it says
+/// ends in dead letters and on the operator's screen.
+fn without(secret: Option<&AuthorizationHeader>, body: Vec<u8>) -> Vec<u8> {
+    let Some(secret) = secret.map(AuthorizationHeader::expose) else { return body };
+    let text = String::from_utf8_lossy(&body);
+    // The credentials alone are as secret as the header: `Bearer abc` is known by `abc`.
+    let credentials = secret.split_once(' ').map_or(secret, |(_, credentials)| credentials);
+    if text.contains(credentials) {
+        text.replace(credentials, "[redacted]").into_bytes()
+    } else {
+        body
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_a_receiver_echoes_is_taken_out() {
+        let secret = AuthorizationHeader::parse("Bearer s3cret").unwrap();
+        let body = br#"{"err":"s3cret","description":"got Bearer s3cret"}"#;
+        let clean = without(Some(&secret), body.to_vec());
+        let expected = r#"{"err":"[redacted]","description":"got Bearer [redacted]"}"#;
+        assert_eq!(String::from_utf8_lossy(&clean), expected);
+        assert_eq!(without(None, body.to_vec()), body);
+    }
+}
