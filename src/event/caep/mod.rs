@@ -86,28 +86,29 @@ mod tests {
 
     use super::*;
     use crate::event::{EventKind, EventTimestamp, LocalizedText, types};
+    use crate::id::EventType;
 
     fn reason() -> LocalizedText {
         LocalizedText::new("en", "x").unwrap()
     }
 
     #[track_caller]
-    fn assert_wire(event: &impl EventKind, event_type: crate::id::EventType, members: Value) {
-        assert_eq!(event.event_type(), event_type);
-        assert_eq!(Value::Object(event.members()), members);
+    fn assert_wire(event: &impl EventKind, event_type: &EventType, members: &Value) {
+        assert_eq!(event.event_type(), *event_type);
+        assert_eq!(&Value::Object(event.members()), members);
     }
 
     #[test]
     fn the_profile_s_events_take_their_reason_caep_interop_1_0() {
         assert_wire(
             &SessionRevoked::new(reason()),
-            types::session_revoked(),
-            json!({"reason_admin": {"en": "x"}}),
+            &types::session_revoked(),
+            &json!({"reason_admin": {"en": "x"}}),
         );
         assert_wire(
             &CredentialChange::new(CredentialType::Fido2Roaming, ChangeType::Create, reason()),
-            types::credential_change(),
-            json!({
+            &types::credential_change(),
+            &json!({
                 "credential_type": "fido2-roaming",
                 "change_type": "create",
                 "reason_admin": {"en": "x"}
@@ -116,8 +117,8 @@ mod tests {
         let (before, now) = (ComplianceStatus::Compliant, ComplianceStatus::NotCompliant);
         assert_wire(
             &DeviceComplianceChange::new(before, now, reason()),
-            types::device_compliance_change(),
-            json!({
+            &types::device_compliance_change(),
+            &json!({
                 "previous_status": "compliant",
                 "current_status": "not-compliant",
                 "reason_admin": {"en": "x"}
@@ -127,8 +128,8 @@ mod tests {
 
     #[test]
     fn an_absent_member_is_absent_not_null_caep_1_0_2() {
-        assert_wire(&SessionRevoked::without_reason(), types::session_revoked(), json!({}));
-        assert_wire(&SessionPresented::new(), types::session_presented(), json!({}));
+        assert_wire(&SessionRevoked::without_reason(), &types::session_revoked(), &json!({}));
+        assert_wire(&SessionPresented::new(), &types::session_presented(), &json!({}));
     }
 
     #[test]
@@ -150,7 +151,7 @@ mod tests {
             "reason_admin": {"en": "x"},
             "reason_user": {"en": "x"}
         });
-        assert_wire(&event, types::risk_level_change(), members);
+        assert_wire(&event, &types::risk_level_change(), &members);
         assert_eq!(event.initiating_entity(), Some(&InitiatingEntity::Policy));
         assert_eq!(event.current_level(), &RiskLevel::High);
     }
