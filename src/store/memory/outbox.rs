@@ -34,10 +34,10 @@ impl Outbox for MemoryOutbox<'_> {
 
 impl IssuerState {
     fn candidates(&self, query: &CandidateQuery) -> Vec<Candidate> {
-        self.interests
-            .candidates(&query.event_type, &query.subject)
-            .filter_map(|id| self.streams.get(&id))
-            .map(|stream| &stream.record)
+        let ids = self.interests.candidates(&query.event_type, &query.subject);
+        let streams: Vec<_> = ids.filter_map(|id| self.streams.get(&id)).collect();
+        let records = streams.iter().map(|stream| &stream.record);
+        records
             .filter(|record| wants(record, &query.event_type))
             .map(|r| Candidate::new(r.stream_id.clone(), r.owner.clone(), r.audience.clone()))
             .collect()
