@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use super::MemoryStore;
 use super::interest::{takes_entries, wants};
 use super::state::IssuerState;
-use crate::id::StreamId;
 use crate::store::{
     Append, Appended, Candidate, CandidateQuery, NewEntry, Outbox, Repeated, StoreError,
 };
+use crate::stream::StreamRecord;
 
 /// Commits each append on its own.
 #[derive(Debug)]
@@ -36,26 +36,17 @@ impl Outbox for MemoryOutbox<'_> {
 impl IssuerState {
     fn candidates(&mut self, query: &CandidateQuery) -> Vec<Candidate> {
         self.interests.settle(query.now);
-        let mut found: Vec<Candidate> = self
-            .interests
-            .candidates(&query.event_type, &query.subject)
-            .filter_map(|id| self.candidate(&id, query))
-            .collect();
+        let ids = self.interests.candidates(&query.event_type, &query.subject);
+        let streams: Vec<_> = ids.filter_map(|id| self.streams.get(&id)).collect();
+        let mut found: Vec<Candidate> =
+            streams.iter().filter_map(|stream| candidate(&stream.record, query)).collect();
         // A stream always has its own subject (SSF 1.0 §8.1.4.1), also where it added none.
         if let Some(own) = query.subject.as_stream()
             && found.iter().all(|candidate| candidate.stream_id != own)
         {
-            found.extend(self.candidate(&own, query));
+            found.extend(self.streams.get(&own).and_then(|own| candidate(&own.record, query)));
         }
         found
-    }
-
-    /// The stream, if it wants events of the type.
-    fn candidate(&self, id: &StreamId, query: &CandidateQuery) -> Option<Candidate> {
-        let record = &self.streams.get(id)?.record;
-        let (owner, audience) = (&record.owner, &record.audience);
-        wants(record, &query.event_type)
-            .then(|| Candidate::new(id.clone(), owner.clone(), audience.clone()))
     }
 
     fn append(&mut self, append: Append) -> Result<Appended, StoreError> {
@@ -96,4 +87,11 @@ impl IssuerState {
         }
         Ok(())
     }
+}
+
+/// The stream, if it wants events of the type.
+fn candidate(record: &StreamRecord, query: &CandidateQuery) -> Option<Candidate> {
+    let (owner, audience) = (&record.owner, &record.audience);
+    let (id, wanted) = (&record.stream_id, wants(record, &query.event_type));
+    wanted.then(|| Candidate::new(id.clone(), owner.clone(), audience.clone()))
 }
