@@ -246,7 +246,7 @@ mod tests {
     }
 
     /// What becomes of good claims with these changes; `null` takes one away.
-    fn read(rules: &TokenRules, changes: Value) -> Result<Caller, String> {
+    fn read(rules: &TokenRules, changes: &Value) -> Result<Caller, String> {
         let mut claims = json!({
             "aud": "https://tr.example", "client_id": "rp", "sub": "rp-user", "exp": NOW + 60,
             "iat": NOW - 60, "scope": "ssf.read ssf.manage",
@@ -259,28 +259,28 @@ mod tests {
         rules.caller(claims, Timestamp::from_seconds(NOW)).map_err(|fault| fault.to_string())
     }
 
-    fn fault(changes: Value) -> String {
+    fn fault(changes: &Value) -> String {
         read(&rules(), changes).unwrap_err()
     }
 
-    fn scopes_of(changes: Value) -> Vec<String> {
+    fn scopes_of(changes: &Value) -> Vec<String> {
         read(&rules(), changes).unwrap().scopes.into_iter().map(String::from).collect()
     }
 
     #[test]
     fn good_claims_name_client_tenant_audience_and_scopes() {
-        let caller = read(&rules(), json!({})).unwrap();
+        let caller = read(&rules(), &json!({})).unwrap();
         assert_eq!(caller.owner.client.as_str(), "rp");
         assert_eq!(caller.owner.tenant.as_str(), "default");
         assert_eq!(caller.audience.as_str(), "rp");
-        assert_eq!(scopes_of(json!({})), ["ssf.manage", "ssf.read"]);
+        assert_eq!(scopes_of(&json!({})), ["ssf.manage", "ssf.read"]);
     }
 
     #[test]
     fn one_audience_must_be_ours_byte_by_byte_rfc_9068_4() {
         let two = rules().with_audience(Audience::parse("https://tr2.example").unwrap());
         for good in [json!("https://tr2.example"), json!(["https://x", 7, "https://tr2.example"])] {
-            assert_eq!(read(&two, json!({ "aud": good })).map(|_| ()), Ok(()));
+            assert_eq!(read(&two, &json!({ "aud": good })).map(|_| ()), Ok(()));
         }
         for bad in [
             json!(null),
@@ -291,7 +291,7 @@ mod tests {
             json!(["https://x"]),
             json!({"https://tr.example": 1}),
         ] {
-            let refused = read(&two, json!({ "aud": bad })).unwrap_err();
+            let refused = read(&two, &json!({ "aud": bad })).unwrap_err();
             assert_eq!(refused, "it is meant for another audience");
         }
     }
@@ -312,10 +312,10 @@ mod tests {
             (json!({"iat": NOW + 30}), Ok(())),
             (json!({"iat": NOW + 31}), future),
         ] {
-            assert_eq!(read(&rules(), changes.clone()).map(|_| ()), expected, "{changes}");
+            assert_eq!(read(&rules(), &changes).map(|_| ()), expected, "{changes}");
         }
         for name in ["exp", "nbf", "iat"] {
-            let refused = fault(json!({name: "1795000000"}));
+            let refused = fault(&json!({name: "1795000000"}));
             assert_eq!(refused, format!("the claim `{name}` is missing or malformed"));
         }
     }
@@ -323,33 +323,34 @@ mod tests {
     #[test]
     fn a_token_bound_to_a_key_is_no_bearer_token_rfc_9449_7_2() {
         let bound = "it is bound to a key that a bearer does not prove to hold";
-        assert_eq!(fault(json!({"cnf": {"jkt": "x"}})), bound);
-        assert_eq!(fault(json!({"cnf": {}})), bound);
+        assert_eq!(fault(&json!({"cnf": {"jkt": "x"}})), bound);
+        assert_eq!(fault(&json!({"cnf": {}})), bound);
     }
 
     #[test]
     fn the_subject_stands_in_for_a_missing_client_and_for_no_other() {
-        let client = |changes| read(&rules(), changes).map(|caller| caller.owner.client.into());
-        assert_eq!(client(json!({"client_id": null})), Ok("rp-user".to_owned()));
+        let client =
+            |changes: &Value| read(&rules(), changes).map(|caller| caller.owner.client.into());
+        assert_eq!(client(&json!({"client_id": null})), Ok("rp-user".to_owned()));
         for bad in [json!(""), json!(7), json!("a\nb"), json!("x".repeat(256))] {
             let refused = Err("the claim `client_id` is missing or malformed".to_owned());
-            assert_eq!(client(json!({ "client_id": bad })), refused);
+            assert_eq!(client(&json!({ "client_id": bad })), refused);
         }
-        let nobody = fault(json!({"client_id": null, "sub": null}));
+        let nobody = fault(&json!({"client_id": null, "sub": null}));
         assert_eq!(nobody, "the claim `client_id` is missing or malformed");
     }
 
     #[test]
     fn scopes_come_from_scope_or_else_scp() {
-        assert_eq!(scopes_of(json!({"scope": "a  b", "scp": "c"})), ["a", "b"]);
-        assert_eq!(scopes_of(json!({"scope": null, "scp": "c d"})), ["c", "d"]);
-        assert_eq!(scopes_of(json!({"scope": null, "scp": ["c", "d e", 7]})), ["c"]);
-        assert_eq!(scopes_of(json!({"scope": "", "scp": "c"})), Vec::<String>::new());
-        assert_eq!(scopes_of(json!({"scope": null})), Vec::<String>::new());
-        assert_eq!(scopes_of(json!({"scope": "a\tb \"c\" d"})), ["d"]);
+        assert_eq!(scopes_of(&json!({"scope": "a  b", "scp": "c"})), ["a", "b"]);
+        assert_eq!(scopes_of(&json!({"scope": null, "scp": "c d"})), ["c", "d"]);
+        assert_eq!(scopes_of(&json!({"scope": null, "scp": ["c", "d e", 7]})), ["c"]);
+        assert_eq!(scopes_of(&json!({"scope": "", "scp": "c"})), Vec::<String>::new());
+        assert_eq!(scopes_of(&json!({"scope": null})), Vec::<String>::new());
+        assert_eq!(scopes_of(&json!({"scope": "a\tb \"c\" d"})), ["d"]);
         let malformed = |name| format!("the claim `{name}` is missing or malformed");
-        assert_eq!(fault(json!({"scope": ["a"]})), malformed("scope"));
-        assert_eq!(fault(json!({"scope": null, "scp": 7})), malformed("scp"));
+        assert_eq!(fault(&json!({"scope": ["a"]})), malformed("scope"));
+        assert_eq!(fault(&json!({"scope": null, "scp": 7})), malformed("scp"));
     }
 
     #[test]
@@ -359,35 +360,35 @@ mod tests {
         let claims = |otherwise| {
             rules().with_tenant(TenantSource::Claim { names: names.clone(), otherwise })
         };
-        let tenant = |rules: &TokenRules, changes| {
+        let tenant = |rules: &TokenRules, changes: &Value| {
             read(rules, changes).map(|caller| String::from(caller.owner.tenant))
         };
         let rules = claims(Some(other.clone()));
-        assert_eq!(tenant(&rules, json!({"org": "a", "tenant": "b"})), Ok("a".to_owned()));
-        assert_eq!(tenant(&rules, json!({"tenant": "b"})), Ok("b".to_owned()));
-        assert_eq!(tenant(&rules, json!({})), Ok("other".to_owned()));
+        assert_eq!(tenant(&rules, &json!({"org": "a", "tenant": "b"})), Ok("a".to_owned()));
+        assert_eq!(tenant(&rules, &json!({"tenant": "b"})), Ok("b".to_owned()));
+        assert_eq!(tenant(&rules, &json!({})), Ok("other".to_owned()));
         let malformed = Err("the claim `org` is missing or malformed".to_owned());
         for bad in [json!({"org": 7}), json!({"org": ""})] {
-            assert_eq!(tenant(&rules, bad), malformed);
+            assert_eq!(tenant(&rules, &bad), malformed);
         }
-        assert_eq!(tenant(&claims(None), json!({})), malformed);
+        assert_eq!(tenant(&claims(None), &json!({})), malformed);
         let fixed = self::rules().with_tenant(TenantSource::Fixed(other));
-        assert_eq!(tenant(&fixed, json!({"org": "a"})), Ok("other".to_owned()));
+        assert_eq!(tenant(&fixed, &json!({"org": "a"})), Ok("other".to_owned()));
     }
 
     #[test]
     fn the_audience_of_streams_is_fixed_the_client_or_a_claim() {
-        let audience = |source, changes| {
+        let audience = |source, changes: &Value| {
             let rules = rules().with_caller_audience(source);
             read(&rules, changes).map(|caller| String::from(caller.audience))
         };
         let fixed = AudienceSource::Fixed(Audience::parse("https://rp.example").unwrap());
-        assert_eq!(audience(fixed, json!({})), Ok("https://rp.example".to_owned()));
+        assert_eq!(audience(fixed, &json!({})), Ok("https://rp.example".to_owned()));
         let named = || AudienceSource::Claim("rcv".to_owned());
-        assert_eq!(audience(named(), json!({"rcv": "x"})), Ok("x".to_owned()));
+        assert_eq!(audience(named(), &json!({"rcv": "x"})), Ok("x".to_owned()));
         for bad in [json!({}), json!({"rcv": 7}), json!({"rcv": ""})] {
             let malformed = "the claim `rcv` is missing or malformed".to_owned();
-            assert_eq!(audience(named(), bad), Err(malformed));
+            assert_eq!(audience(named(), &bad), Err(malformed));
         }
     }
 }

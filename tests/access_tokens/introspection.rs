@@ -20,7 +20,7 @@ fn introspection(url: &str) -> Introspection {
 }
 
 /// The answer about an active token with these changes; `null` takes a member away.
-fn active(changes: Value) -> Reply {
+fn active(changes: &Value) -> Reply {
     let mut answer = json!({
         "active": true, "aud": [TRANSMITTER], "client_id": "rp-1", "scope": "ssf.read",
         "exp": NOW + 3600,
@@ -37,7 +37,7 @@ async fn answered(reply: Reply) -> Result<String, String> {
 
 #[tokio::test]
 async fn the_token_is_posted_as_a_form_with_the_credentials_of_the_client_rfc_7662_2_1() {
-    let server = Server::start(active(json!({}))).await;
+    let server = Server::start(active(&json!({}))).await;
     let introspection = introspection(&server.url());
     assert_eq!(asked(&introspection, "a+b/c==", at(0)).await, Ok("rp-1".to_owned()));
     let request = &server.requests()[0];
@@ -57,21 +57,21 @@ async fn the_token_is_posted_as_a_form_with_the_credentials_of_the_client_rfc_76
 async fn each_answer_about_a_token_has_its_reason_rfc_7662_2_2() {
     for (reply, reason) in [
         (Reply::Json("{\"active\":false}".to_owned()), "it is not active"),
-        (active(json!({"active": false})), "it is not active"),
-        (active(json!({"aud": "https://other.example"})), "it is meant for another audience"),
-        (active(json!({"aud": null})), "it is meant for another audience"),
-        (active(json!({"client_id": null})), "the claim `client_id` is missing or malformed"),
-        (active(json!({"exp": NOW - 60})), "it has expired"),
-        (active(json!({"nbf": NOW + 60})), "its time has not come yet"),
+        (active(&json!({"active": false})), "it is not active"),
+        (active(&json!({"aud": "https://other.example"})), "it is meant for another audience"),
+        (active(&json!({"aud": null})), "it is meant for another audience"),
+        (active(&json!({"client_id": null})), "the claim `client_id` is missing or malformed"),
+        (active(&json!({"exp": NOW - 60})), "it has expired"),
+        (active(&json!({"nbf": NOW + 60})), "its time has not come yet"),
         (
-            active(json!({"cnf": {"jkt": "x"}})),
+            active(&json!({"cnf": {"jkt": "x"}})),
             "it is bound to a key that a bearer does not prove to hold",
         ),
     ] {
         let expected = Err(format!("the access token is not valid: {reason}"));
         assert_eq!(answered(reply.clone()).await, expected, "{reply:?}");
     }
-    let sub = active(json!({"client_id": null, "sub": "rp-2", "exp": null}));
+    let sub = active(&json!({"client_id": null, "sub": "rp-2", "exp": null}));
     assert_eq!(answered(sub).await, Ok("rp-2".to_owned()));
 }
 
@@ -83,7 +83,7 @@ async fn what_is_not_the_fault_of_the_token_is_unavailable_with_its_reason() {
         (Reply::Status(307), "status 307"),
         (Reply::Json("[]".to_owned()), "the answer is no introspection response"),
         (Reply::Json("{}".to_owned()), "the answer is no introspection response"),
-        (active(json!({"active": "true"})), "the answer is no introspection response"),
+        (active(&json!({"active": "true"})), "the answer is no introspection response"),
         (Reply::Endless, "the answer is longer than 65536 bytes"),
         (Reply::Nothing, "the server did not answer"),
     ] {
@@ -98,7 +98,7 @@ async fn what_is_not_the_fault_of_the_token_is_unavailable_with_its_reason() {
 
 #[tokio::test]
 async fn an_answer_counts_for_a_minute() {
-    let server = Server::start(active(json!({}))).await;
+    let server = Server::start(active(&json!({}))).await;
     let introspection = introspection(&server.url());
     for (seconds, calls) in [(0, 1), (1, 1), (59, 1), (60, 2), (119, 2)] {
         assert_eq!(asked(&introspection, "t", at(seconds)).await, Ok("rp-1".to_owned()));
@@ -114,7 +114,7 @@ async fn an_answer_counts_for_a_minute() {
 
 #[tokio::test]
 async fn no_answer_outlives_its_token() {
-    let server = Server::start(active(json!({"exp": NOW + 10}))).await;
+    let server = Server::start(active(&json!({"exp": NOW + 10}))).await;
     let introspection = introspection(&server.url());
     for (seconds, calls) in [(0, 1), (9, 1), (10, 2)] {
         // The leeway of 30 s is for clocks, not for the cache.
@@ -127,10 +127,10 @@ async fn no_answer_outlives_its_token() {
 
 #[tokio::test]
 async fn an_answer_counts_for_its_own_token_only() {
-    let server = Server::start(active(json!({}))).await;
+    let server = Server::start(active(&json!({}))).await;
     let introspection = introspection(&server.url());
     assert_eq!(asked(&introspection, "t-1", at(0)).await, Ok("rp-1".to_owned()));
-    server.reply(active(json!({"client_id": "rp-2"})));
+    server.reply(active(&json!({"client_id": "rp-2"})));
     assert_eq!(asked(&introspection, "t-2", at(0)).await, Ok("rp-2".to_owned()));
     assert_eq!(asked(&introspection, "t-1", at(0)).await, Ok("rp-1".to_owned()));
 }
@@ -140,6 +140,6 @@ async fn failures_are_not_remembered() {
     let server = Server::start(Reply::Status(503)).await;
     let introspection = introspection(&server.url());
     assert!(asked(&introspection, "t", at(0)).await.unwrap_err().contains("status 503"));
-    server.reply(active(json!({})));
+    server.reply(active(&json!({})));
     assert_eq!(asked(&introspection, "t", at(0)).await, Ok("rp-1".to_owned()));
 }

@@ -100,7 +100,7 @@ impl Jwks {
 
 #[async_trait]
 impl JwksSource for Jwks {
-    async fn keys(&self, _: Option<&str>, _: Timestamp) -> Result<Jwks, AuthError> {
+    async fn keys(&self, _: Option<&str>, _: Timestamp) -> Result<Self, AuthError> {
         Ok(self.clone())
     }
 }
@@ -195,13 +195,13 @@ mod tests {
 
     use super::*;
 
-    fn jwk(pair: &dyn KeyPair, more: Value) -> Value {
+    fn jwk(pair: &dyn KeyPair, more: &Value) -> Value {
         let mut jwk: Map<String, Value> = pair.to_jwk_public_key().into();
         jwk.extend(more.as_object().unwrap().clone());
         Value::Object(jwk)
     }
 
-    fn p256(more: Value) -> Value {
+    fn p256(more: &Value) -> Value {
         jwk(&EcKeyPair::generate(EcCurve::P256).unwrap(), more)
     }
 
@@ -217,17 +217,17 @@ mod tests {
         let rsa = RsaKeyPair::generate(2048).unwrap();
         let ed = EdKeyPair::generate(EdCurve::Ed25519).unwrap();
         let p384 = EcKeyPair::generate(EcCurve::P384).unwrap();
-        assert_eq!(shown(&[jwk(&rsa, json!({"kid": "a"}))]), r#"[("a", Rs256), ("a", Ps256)]"#);
-        assert_eq!(shown(&[jwk(&rsa, json!({"alg": "PS256"}))]), r#"[("", Ps256)]"#);
-        assert_eq!(shown(&[jwk(&ed, json!({}))]), r#"[("", EdDsa), ("", Ed25519)]"#);
-        assert_eq!(shown(&[jwk(&p384, json!({}))]), r#"[("", Es384)]"#);
-        assert_eq!(shown(&[p256(json!({"use": "sig"}))]), r#"[("", Es256)]"#);
-        assert_eq!(shown(&[p256(json!({"key_ops": ["verify"]}))]), r#"[("", Es256)]"#);
+        assert_eq!(shown(&[jwk(&rsa, &json!({"kid": "a"}))]), r#"[("a", Rs256), ("a", Ps256)]"#);
+        assert_eq!(shown(&[jwk(&rsa, &json!({"alg": "PS256"}))]), r#"[("", Ps256)]"#);
+        assert_eq!(shown(&[jwk(&ed, &json!({}))]), r#"[("", EdDsa), ("", Ed25519)]"#);
+        assert_eq!(shown(&[jwk(&p384, &json!({}))]), r#"[("", Es384)]"#);
+        assert_eq!(shown(&[p256(&json!({"use": "sig"}))]), r#"[("", Es256)]"#);
+        assert_eq!(shown(&[p256(&json!({"key_ops": ["verify"]}))]), r#"[("", Es256)]"#);
     }
 
     #[test]
     fn keys_that_are_of_no_use_are_passed_over_rfc_7517_5() {
-        let good = p256(json!({"kid": "good"}));
+        let good = p256(&json!({"kid": "good"}));
         let weak = RsaKeyPair::generate(1024).unwrap();
         for other in [
             json!(7),
@@ -235,16 +235,16 @@ mod tests {
             json!({"kty": "oct", "k": "c2VjcmV0", "alg": "HS256", "kid": "x"}),
             json!({"kty": "RSA"}),
             json!({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}),
-            jwk(&weak, json!({})),
-            jwk(&EcKeyPair::generate(EcCurve::Secp256k1).unwrap(), json!({})),
-            p256(json!({"use": "enc"})),
-            p256(json!({"key_ops": ["encrypt"]})),
-            p256(json!({"alg": "ES384"})),
-            p256(json!({"alg": "none"})),
-            p256(json!({"alg": 7})),
+            jwk(&weak, &json!({})),
+            jwk(&EcKeyPair::generate(EcCurve::Secp256k1).unwrap(), &json!({})),
+            p256(&json!({"use": "enc"})),
+            p256(&json!({"key_ops": ["encrypt"]})),
+            p256(&json!({"alg": "ES384"})),
+            p256(&json!({"alg": "none"})),
+            p256(&json!({"alg": 7})),
         ] {
             let none = "holds no key that can verify an access token";
-            assert_eq!(shown(&[other.clone()]), none, "{other}");
+            assert_eq!(shown(std::slice::from_ref(&other)), none, "{other}");
             assert_eq!(shown(&[other.clone(), good.clone()]), r#"[("good", Es256)]"#, "{other}");
         }
     }
@@ -265,7 +265,7 @@ mod tests {
         let sign = |pair: &EcKeyPair| {
             ES256.signer_from_jwk(&pair.to_jwk_key_pair()).unwrap().sign(b"input").unwrap()
         };
-        let keys = [jwk(&a, json!({"kid": "a"})), jwk(&b, json!({"kid": "b"}))];
+        let keys = [jwk(&a, &json!({"kid": "a"})), jwk(&b, &json!({"kid": "b"}))];
         let two = Jwks::parse(json!({ "keys": keys }).to_string()).unwrap();
         let one = Jwks::parse(json!({ "keys": keys[..1] }).to_string()).unwrap();
         let verify = |jwks: &Jwks, kid, algorithm| {
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn an_empty_or_zero_signature_is_wrong_and_nothing_worse() {
-        let jwks = Jwks::parse(json!({ "keys": [p256(json!({}))] }).to_string()).unwrap();
+        let jwks = Jwks::parse(json!({ "keys": [p256(&json!({}))] }).to_string()).unwrap();
         for signature in [&[][..], &[0; 64], &[0xff; 64], &[0; 63]] {
             let refused = jwks.verify(None, Algorithm::Es256, b"input", signature);
             assert_eq!(refused, Err(TokenFault::Signature));
