@@ -40,6 +40,9 @@ pub(super) struct Pump<'t> {
     held: HashMap<Jti, (StreamId, Fence)>,
     /// Attempts that are over and not yet settled.
     finished: Vec<Attempted>,
+    /// How many of them the store refused to settle: they are tried again when that is due, not
+    /// in a spin.
+    unsettled: usize,
     progress: Progress,
 }
 
@@ -67,6 +70,7 @@ impl<'t> Pump<'t> {
             in_flight: FuturesUnordered::new(),
             held: HashMap::new(),
             finished: Vec::new(),
+            unsettled: 0,
             progress: Progress::default(),
         }
     }
@@ -208,7 +212,7 @@ impl<'t> Pump<'t> {
             }
             let slept = sleep.as_mut().is_some_and(|sleep| sleep.poll_unpin(context).is_ready());
             let work = slept
-                || !self.finished.is_empty()
+                || self.finished.len() > self.unsettled
                 || woken.as_mut().poll(context).is_ready()
                 || elsewhere.as_mut().poll(context).is_ready();
             if work { Poll::Ready(Next::Work) } else { Poll::Pending }
@@ -237,11 +241,13 @@ impl<'t> Pump<'t> {
         }
         let (core, now) = (self.core, self.core.clock.now());
         let over = mem::take(&mut self.finished);
+        self.unsettled = 0;
         let batch = batch(core, &over, now);
         let fates: Vec<Fate> = batch.settlements.iter().map(|s| s.fate.clone()).collect();
         let report = match self.beside(self.transmitter.store.settle(&core.issuer, batch)).await {
             Ok(report) => report,
             Err(error) => {
+                self.unsettled = over.len();
                 self.finished.extend(over);
                 return Err(error.into());
             }

@@ -116,7 +116,9 @@ fn a_repeated_emission_returns_the_first_result() {
     let stream = world.poll_stream();
     let keyed = || {
         let key = IdempotencyKey::parse("hr-4711").unwrap();
-        ready(world.transmitter.emit(event("user", "a").with_idempotency_key(key))).unwrap()
+        let event = event("user", "a").with_idempotency_key(key);
+        let emission = ready(world.transmitter.emit(event)).unwrap();
+        (emission.txn, emission.sets)
     };
     let first = keyed();
     world.advance(seconds(60));
@@ -132,7 +134,9 @@ fn an_idempotency_key_is_forgotten_when_its_time_is_over() {
     world.poll_stream();
     let keyed = || {
         let key = IdempotencyKey::parse("hr-4711").unwrap();
-        ready(world.transmitter.emit(event("user", "a").with_idempotency_key(key))).unwrap()
+        let event = event("user", "a").with_idempotency_key(key);
+        let emission = ready(world.transmitter.emit(event)).unwrap();
+        (emission.txn, emission.sets)
     };
     let first = keyed();
     world.run_for(seconds(3600));

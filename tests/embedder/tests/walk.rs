@@ -19,6 +19,7 @@ use ssf_transmitter::outbox::{DeadLetterReason, PollError};
 use ssf_transmitter::protocol::{
     CreateStream, PollReply, PollRequest, Refusal, RequestedDelivery, SubjectRequest, Wait,
 };
+use ssf_transmitter::store::Repeated;
 use ssf_transmitter::stream::{AuthorizationHeader, EndpointUrl, PushDelivery};
 use ssf_transmitter::transmitter::Receivers;
 use ssf_transmitter::{Caller, Event, SimpleSubject, Transmitter};
@@ -222,7 +223,9 @@ fn a_removed_subject_is_silent_and_the_same_event_under_one_key_is_emitted_once(
             revoked("user@example.com").with_idempotency_key(key)
         };
         let first = transmitter.emit(keyed()).await.unwrap();
-        assert_eq!(transmitter.emit(keyed()).await.unwrap(), first);
+        let again = transmitter.emit(keyed()).await.unwrap();
+        assert_eq!((again.txn, again.sets), (first.txn, first.sets));
+        assert_eq!((first.repeated, again.repeated), (Repeated::No, Repeated::Yes));
         assert_eq!(poll(&receivers, &stream, no_wait()).await.sets.len(), 1);
     });
 }

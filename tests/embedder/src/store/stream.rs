@@ -156,8 +156,12 @@ impl Stream {
             let free = self.leases(|lane| lane == Lane::Ordinary).get(others).copied();
             let stream_due = control_free.max(free).max(self.health.ordinary_from());
             let mut keys = HashSet::new();
-            let first = |entry: &&Entry| entry.order_key.as_ref().is_some_and(|k| keys.insert(k));
-            let mut heads: Vec<_> = self.entries.iter().filter(first).collect();
+            let mut heads = Vec::new();
+            for entry in &self.entries {
+                if entry.order_key.as_ref().is_some_and(|key| keys.insert(key)) {
+                    heads.push(entry);
+                }
+            }
             if self.health.open_until.is_some() {
                 // The probe is one that was never tried, or the one that was tried longest ago.
                 heads.sort_by_key(|entry| entry.due);
