@@ -74,9 +74,11 @@ fn agree(one: &ComplexSubject, other: &ComplexSubject) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::subject::samples;
 
     fn subject(value: &Value) -> Subject {
         Subject::parse(value).unwrap()
@@ -187,5 +189,30 @@ mod tests {
         assert_eq!([none(&simple("1")), none(&simple("2")), none(&tenant)], [true, false, true]);
         assert!(selects(DefaultSubjects::All, [], &tenant));
         assert!(!selects(DefaultSubjects::None, [], &tenant));
+    }
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+        #[test]
+        fn what_was_added_may_be_swapped_with_the_event(
+            one in samples::subject(),
+            other in samples::subject(),
+        ) {
+            prop_assert_eq!(includes(&one, &other), includes(&other, &one));
+            prop_assert!(includes(&one, &one) && excludes(&one, &one));
+        }
+
+        #[test]
+        fn what_was_removed_may_be_swapped_with_the_event_unless_both_are_complex(
+            one in samples::subject(),
+            other in samples::subject(),
+        ) {
+            let complex = |subject: &Subject| matches!(subject, Subject::Complex(_));
+            if !complex(&one) || !complex(&other) {
+                prop_assert_eq!(excludes(&one, &other), excludes(&other, &one));
+            }
+            // A removal silences nothing that the addition would not have let through.
+            prop_assert!(!excludes(&one, &other) || includes(&one, &other));
+        }
     }
 }

@@ -182,20 +182,42 @@ impl<K: Clone + Eq + Hash> Patterns<K> {
         let shape: Names = values.iter().map(|(number, _)| *number).collect();
         // Exclusions need no other projection than the one that is always there.
         let new_shape = rule == Rule::Includes && self.shapes.insert(shape.clone());
-        if self.known > known_before || new_shape && self.lacks_projection(&shape) {
+        if self.known > known_before {
             self.groups.clear();
-            for (stream, members) in listed {
-                self.file(stream, members);
-            }
+            listed.for_each(|(stream, members)| self.file(stream, members));
+        } else if new_shape {
+            self.add_projections(&shape, listed);
         }
         values
     }
 
-    fn lacks_projection(&self, shape: &Names) -> bool {
-        self.groups.iter().any(|(pattern, projections)| {
-            let shared = shared(&pattern.known, shape);
-            !shared.is_empty() && projections.iter().all(|projection| projection.onto != shared)
-        })
+    /// Makes the projections that events of a new shape need.
+    fn add_projections<'l>(
+        &mut self,
+        shape: &Names,
+        listed: impl Iterator<Item = (&'l K, &'l [Member])>,
+    ) where
+        K: 'l,
+    {
+        let mut lacking: HashMap<Pattern, Projection<K>> = HashMap::new();
+        for (pattern, projections) in &self.groups {
+            let onto = shared(&pattern.known, shape);
+            if !onto.is_empty() && projections.iter().all(|present| present.onto != onto) {
+                lacking.insert(pattern.clone(), Projection { onto, postings: Postings::new() });
+            }
+        }
+        if lacking.is_empty() {
+            return;
+        }
+        for (stream, members) in listed {
+            let (pattern, values) = self.pattern(members);
+            if let Some(Projection { onto, postings }) = lacking.get_mut(&pattern) {
+                postings.add(project(&values, onto), stream);
+            }
+        }
+        for (pattern, projection) in lacking {
+            self.groups.entry(pattern).or_default().push(projection);
+        }
     }
 
     /// Files a subject in its group, which comes with all projections that events have asked for.

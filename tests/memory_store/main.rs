@@ -8,5 +8,6 @@ mod operator;
 mod outbox;
 mod random;
 mod receiver;
+mod routing;
 mod worker;
 mod worker_breaker;
