@@ -5,6 +5,7 @@
 //! each store on its own. The ratio is taken in one run, the two stores in turns, so that a busy
 //! machine slows both. `-- --test` does the same with small stores, in seconds.
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
 
 use std::collections::HashMap;

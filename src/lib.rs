@@ -56,7 +56,7 @@
 //!
 //! # Where to read on
 //!
-//! * [`Transmitter`](transmitter::Transmitter): emission, pushing, operation.
+//! * [`Transmitter`]: emission, pushing, operation.
 //! * `router::Router` (feature `http`): the management API and polling over the types of the
 //!   `http` crate.
 //! * [`store`]: the contract of stores, in numbered sentences.

@@ -22,7 +22,8 @@ pub(super) struct Postings<K>(HashMap<Digest, Streams<K>>);
 enum Streams<K> {
     /// One stream, put there once.
     One(K),
-    /// How often each stream was put there. Boxed, because few digests have it.
+    /// How often each stream was put there.
+    #[expect(clippy::box_collection, reason = "few digests have it, and all pay for its size")]
     Counted(Box<HashMap<K, usize>>),
 }
 
