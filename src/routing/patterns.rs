@@ -144,10 +144,10 @@ impl<K: Clone + Eq + Hash> Patterns<K> {
         for (pattern, projections) in &self.groups {
             let shared = shared(&pattern.known, &shape);
             let all = shared == pattern.known && pattern.others == Others::None;
-            if shared.is_empty() || rule == Rule::Excludes && !all {
+            if rule == Rule::Excludes && !all {
                 continue;
             }
-            // Any event that can come here has been learnt, so there is one.
+            // The event has been learnt, so there is one unless they share nothing.
             let projection = projections.iter().find(|projection| projection.onto == shared);
             let Some(Projection { onto, postings }) = projection else { continue };
             let digest = *digests.entry(onto).or_insert_with(|| project(&values, onto));
