@@ -32,7 +32,8 @@ async fn main() -> Result<()> {
     let router = Router::new(transmitter.receivers(), tokens);
     let app = axum::Router::new().fallback(move |request: Request<Body>| async move {
         let (parts, body) = request.into_parts();
-        let body = to_bytes(body, router.body_limit(parts.uri.path())).await.unwrap_or_default();
+        let limit = router.body_limit(parts.uri.path());
+        let body = to_bytes(body, limit).await.unwrap_or_else(|_| vec![0; limit + 1].into());
         router.handle(Request::from_parts(parts, body)).await.map(Body::from)
     });
     tokio::spawn(async { axum::serve(listener, app).await });
@@ -40,6 +41,7 @@ async fn main() -> Result<()> {
     // The receiver: an endpoint that accepts pushed SETs (RFC 8935 §2.2), and two streams, created
     // with what discovery tells it.
     let (inbox, mut pushed) = mpsc::channel(16);
+    let mut pushed = async || tokio::time::timeout(Duration::from_secs(30), pushed.recv()).await;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let endpoint = format!("http://{}/events", listener.local_addr()?);
     let app = axum::Router::new().fallback(move |set: String| async move {
@@ -49,15 +51,14 @@ async fn main() -> Result<()> {
     let receiver = Receiver::discover(&issuer).await?;
     let delivery = json!({"method": "urn:ietf:rfc:8935", "endpoint_url": endpoint});
     let push = receiver.post("configuration_endpoint", json!({"delivery": delivery})).await?;
-    let delivery = json!({"method": "urn:ietf:rfc:8936"});
-    let poll = receiver.post("configuration_endpoint", json!({"delivery": delivery})).await?;
+    let poll = receiver.post("configuration_endpoint", json!({})).await?;
 
     // Verification: each stream delivers the state it was asked to echo.
     for stream in [&push, &poll] {
         let request = json!({"stream_id": stream["stream_id"], "state": "hello"});
         receiver.post("verification_endpoint", request).await?;
     }
-    for token in [pushed.recv().await.unwrap_or_default(), receiver.poll(&poll).await?] {
+    for token in [pushed().await?.unwrap_or_default(), receiver.poll(&poll).await?] {
         let event = receiver.check(&token, types::verification().as_str())?;
         ensure("the state is echoed", event["state"] == "hello")?;
     }
@@ -68,7 +69,7 @@ async fn main() -> Result<()> {
         .with_member("initiating_entity", "admin")
         .with_member("reason_admin", json!({"en": "The account was disabled"}));
     transmitter.emit(event).await?;
-    for token in [pushed.recv().await.unwrap_or_default(), receiver.poll(&poll).await?] {
+    for token in [pushed().await?.unwrap_or_default(), receiver.poll(&poll).await?] {
         receiver.check(&token, types::session_revoked().as_str())?;
     }
     worker.stop().await?;

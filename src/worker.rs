@@ -38,7 +38,8 @@ impl Clock for TokioClock {
 #[derive(Debug)]
 pub struct Worker {
     stop: oneshot::Sender<()>,
-    task: JoinHandle<Result<(), Error>>,
+    /// Absent once its end has been told.
+    task: Option<JoinHandle<Result<(), Error>>>,
 }
 
 impl Worker {
@@ -58,7 +59,7 @@ impl Worker {
             let stopped = async { drop(stopped.await) };
             transmitter.run(stopped, grace, on_trouble).await
         });
-        Self { stop, task }
+        Self { stop, task: Some(task) }
     }
 
     /// Stops: no new push begins, those under way end or are handed back.
@@ -69,7 +70,10 @@ impl Worker {
     pub async fn stop(self) -> Result<(), Error> {
         // A worker that ended by itself does not listen any more; its result tells.
         let _ = self.stop.send(());
-        ended(self.task.await)
+        match self.task {
+            Some(task) => ended(task.await),
+            None => Ok(()),
+        }
     }
 
     /// Waits until the worker ends by itself, which it does not do while all is well.
@@ -78,7 +82,10 @@ impl Worker {
     /// [`Error::ClockCannotSleep`], or [`Error::WorkerPanicked`] when a part of the host panicked
     /// under it.
     pub async fn ended(&mut self) -> Result<(), Error> {
-        ended((&mut self.task).await)
+        let Some(task) = &mut self.task else { return Ok(()) };
+        let result = ended(task.await);
+        self.task = None;
+        result
     }
 }
 

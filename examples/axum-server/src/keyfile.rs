@@ -20,7 +20,9 @@ pub(crate) fn load(path: Option<&Path>) -> Result<LocalKeys, Box<dyn Error>> {
             let keys = generate()?;
             match save(path, keys.private_jwk_set().expose()) {
                 // Another process was faster: its key counts.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => load(Some(path)),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    parse(&fs::read_to_string(path)?)
+                }
                 Err(error) => Err(error.into()),
                 Ok(()) => Ok(keys),
             }

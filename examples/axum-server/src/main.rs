@@ -40,15 +40,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut app = adapter::service(router);
     app = app.merge(admin::routes(&transmitter, flags.admin_token.as_ref()));
 
-    let worker = Worker::spawn(transmitter, GRACE, |trouble| {
+    let mut worker = Worker::spawn(transmitter, GRACE, |trouble| {
         eprintln!("push worker: {}", chain(trouble));
     });
-    println!("listening on {url}");
+    let stop = stop(receivers)?;
     match (&flags.tls_cert, &flags.tls_key) {
         (Some(cert), Some(key)) => {
-            serve(TlsListener::new(listener, cert, key)?, app, &receivers).await?;
+            let listener = TlsListener::new(listener, cert, key)?;
+            println!("listening on {url}");
+            serve(listener, app, stop, &mut worker).await?;
         }
-        _ => serve(listener.tap_io(|io| drop(io.set_nodelay(true))), app, &receivers).await?,
+        _ => {
+            let listener = listener.tap_io(|io| drop(io.set_nodelay(true)));
+            println!("listening on {url}");
+            serve(listener, app, stop, &mut worker).await?;
+        }
     }
     worker.stop().await?;
     Ok(())
@@ -85,23 +91,30 @@ fn transmitter(flags: &Flags, url: &str) -> Result<Transmitter, Box<dyn Error>> 
         .build()?)
 }
 
-/// Serves until SIGTERM or SIGINT; then polls are answered, and requests under way have a grace
-/// period.
+/// Ready at SIGTERM or SIGINT, after waiting polls have been answered.
+fn stop(receivers: Receivers) -> Result<impl Future<Output = ()> + Send, std::io::Error> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+        receivers.end_polls();
+    })
+}
+
+/// Serves until it is told to stop; then requests under way have a grace period. A worker that
+/// ends by itself ends the server too: SETs would be accepted and never pushed.
 async fn serve<L>(
     listener: L,
     app: axum::Router,
-    receivers: &Receivers,
+    stop: impl Future<Output = ()> + Send + 'static,
+    worker: &mut Worker,
 ) -> Result<(), Box<dyn Error>>
 where
     L: axum::serve::Listener,
     L::Addr: std::fmt::Debug,
 {
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (stopping, stopped) = tokio::sync::oneshot::channel();
-    let receivers = receivers.clone();
     let stop = async move {
-        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-        receivers.end_polls();
+        stop.await;
         let _ = stopping.send(());
     };
     let server = axum::serve(listener, app).with_graceful_shutdown(stop);
@@ -115,6 +128,7 @@ where
     tokio::select! {
         result = server => result?,
         () = overdue => {}
+        ended = worker.ended() => ended?,
     }
     Ok(())
 }
