@@ -177,4 +177,12 @@ mod tests {
         assert_ne!(of(json!(0.0)), of(json!(-0.0)));
         assert_ne!(of(json!(1)), of(json!("1")));
     }
+
+    #[test]
+    fn a_number_of_many_digits_is_the_same_when_it_is_read_back() {
+        let wire = r#"{"format":"f","n":0.00000005324305692744882272}"#;
+        let read = |text: &str| Subject::parse(&serde_json::from_str(text).unwrap()).unwrap();
+        let subject = read(wire);
+        assert_eq!(read(&subject.canonical()), subject);
+    }
 }

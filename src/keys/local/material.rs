@@ -14,6 +14,9 @@ use josekit::jwk::alg::ed::{EdCurve, EdKeyPair};
 use josekit::jwk::alg::rsa::RsaKeyPair;
 use josekit::jwk::{Jwk, KeyPair};
 use josekit::jws::{ES256, ES384, EdDSA, JwsSigner, JwsVerifier, PS256, RS256};
+use openssl::bn::{BigNum, BigNumContext};
+use openssl::ec::EcGroup;
+use openssl::error::ErrorStack;
 use openssl::nid::Nid;
 use openssl::pkey::{Id, PKey};
 use openssl::sha::sha256;
@@ -120,9 +123,8 @@ impl Material {
         let bare = Jwk::from_map(bare).map_err(unreadable)?;
         let material = match kind {
             KeyType::Rsa => Self::new(&RsaKeyPair::from_jwk(&bare).map_err(unreadable)?, algorithm),
-            KeyType::P256 | KeyType::P384 => {
-                Self::new(&EcKeyPair::from_jwk(&bare).map_err(unreadable)?, algorithm)
-            }
+            KeyType::P256 => ec_from_jwk(&bare, Nid::X9_62_PRIME256V1, algorithm),
+            KeyType::P384 => ec_from_jwk(&bare, Nid::SECP384R1, algorithm),
             KeyType::Ed25519 => {
                 Self::new(&EdKeyPair::from_jwk(&bare).map_err(unreadable)?, algorithm)
             }
@@ -205,6 +207,26 @@ impl Material {
     }
 }
 
+/// Reads an elliptic curve key whose `d` is one of the curve (RFC 7518 §6.2.2.1): josekit takes any,
+/// and panics when it is to say what it took.
+fn ec_from_jwk(jwk: &Jwk, curve: Nid, algorithm: Algorithm) -> Result<Material, KeyMaterialError> {
+    let number = jwk.parameter("d").and_then(Value::as_str).unwrap_or_default();
+    let number = URL_SAFE_NO_PAD.decode(number).map_err(unreadable)?;
+    let number = BigNum::from_slice(&number).map_err(unreadable)?;
+    let order = order(curve).map_err(unreadable)?;
+    if number.num_bits() == 0 || number >= order {
+        return Err(unreadable("d is not a private key of the curve"));
+    }
+    Material::new(&EcKeyPair::from_jwk(jwk).map_err(unreadable)?, algorithm)
+}
+
+fn order(curve: Nid) -> Result<BigNum, ErrorStack> {
+    let mut order = BigNum::new()?;
+    let group = EcGroup::from_curve_name(curve)?;
+    group.order(&mut order, &mut *BigNumContext::new()?)?;
+    Ok(order)
+}
+
 /// The thumbprint of a public key (RFC 7638 §3), as base64url text.
 pub(super) fn thumbprint(public: &Members) -> String {
     // The members in order, without white space. Their values are base64url or names, so that
@@ -276,7 +298,7 @@ mod tests {
     use std::sync::LazyLock;
 
     use josekit::jws::PS512;
-    use openssl::ec::{EcGroup, EcKey};
+    use openssl::ec::EcKey;
     use openssl::pkey::Private;
     use openssl::rsa::Rsa;
     use openssl::symm::Cipher;
@@ -406,6 +428,23 @@ mod tests {
         for pem in [encrypted.unwrap(), RSA.public_key_to_pem().unwrap(), b"x".to_vec(), vec![]] {
             let refused = SigningKey::from_pem(pem, Algorithm::Rs256, id("k")).unwrap_err();
             assert_eq!(refused.to_string(), "the private key cannot be read");
+        }
+    }
+
+    #[test]
+    fn a_private_number_that_is_not_one_of_the_curve_is_refused_rfc_7518_6_2_2_1() {
+        for (algorithm, curve) in [("ES256", "P-256"), ("ES384", "P-384")] {
+            for d in [&[0xff; 48][..], &[0; 32], &[]] {
+                let jwk = json!({
+                    "kty": "EC",
+                    "crv": curve,
+                    "alg": algorithm,
+                    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+                    "d": URL_SAFE_NO_PAD.encode(d),
+                });
+                let refused = SigningKey::from_jwk(&jwk.to_string()).unwrap_err();
+                assert_eq!(refused.to_string(), "the private key cannot be read");
+            }
         }
     }
 
