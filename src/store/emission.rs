@@ -14,7 +14,7 @@ use crate::timestamp::Timestamp;
 ///
 /// # Contract
 /// 1. `candidates` returns the streams of the issuer that are not disabled, deliver the type and
-///    have the subject among theirs by [`routing::selects`](crate::routing::selects). They are found
+///    have the subject among theirs by [`Interest::of`](crate::routing::Interest::of). They are found
 ///    by key: the cost does not depend on streams that are not interested.
 /// 2. `append` stores the event's body once and one entry per stream, all or nothing. It only
 ///    inserts: it waits for no other emission.

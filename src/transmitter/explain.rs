@@ -47,11 +47,12 @@ impl Transmitter {
 
     fn rule(&self, event: &Event, record: &StreamRecord, interest: Interest) -> Explanation {
         let ruling = explain(record, event.event_type(), interest);
-        match (ruling, self.core.sharing.decide(event, &record.stream_id, &record.owner)) {
-            (Explanation::Delivered | Explanation::Held, Sharing::Veto) => {
-                Explanation::Stopped(StoppedBy::Policy)
-            }
-            (ruling, _) => ruling,
+        if let Explanation::Stopped(_) = ruling {
+            return ruling;
+        }
+        match self.core.sharing.decide(event, &record.stream_id, &record.owner) {
+            Sharing::Allow => ruling,
+            Sharing::Veto => Explanation::Stopped(StoppedBy::Policy),
         }
     }
 }

@@ -119,8 +119,10 @@ impl Expected {
     }
 
     /// Outbox 1.
-    fn wants(&self, event_type: &EventType, about: &Value) -> bool {
+    fn wants(&self, name: &str, event_type: &EventType, about: &Value) -> bool {
         let selected = match self.default {
+            // A stream always has its own subject (SSF 1.0 §8.1.4.1).
+            _ if identical(about, &json!({"format": "opaque", "id": name})) => true,
             DefaultSubjects::None => self.listed.iter().any(|added| includes(added, about)),
             _ => !self.listed.iter().any(|removed| excludes(removed, about)),
         };
@@ -287,7 +289,7 @@ impl World {
         let query = CandidateQuery::new(issuer(), event_type.clone(), subject, at(0));
         let mut found = self.bench.store.outbox().candidates(&query).await.unwrap();
         found.sort_by(|one, other| one.stream_id.cmp(&other.stream_id));
-        let wanting = self.streams.iter().filter(|(_, s)| s.wants(&event_type, about));
+        let wanting = self.streams.iter().filter(|(name, s)| s.wants(&**name, &event_type, about));
         let candidate = |stream| Candidate::new(id(stream), rp(), record(stream).audience);
         let expected: Vec<_> = wanting.map(|(stream, _)| candidate(stream)).collect();
         assert_eq!(found, expected, "about {about}");

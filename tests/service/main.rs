@@ -25,6 +25,8 @@ mod polling;
 #[cfg(test)]
 mod running;
 #[cfg(test)]
+mod sharing;
+#[cfg(test)]
 mod signing;
 #[cfg(test)]
 mod status;
