@@ -200,9 +200,10 @@ fn a_push_that_fails_with_its_stream_waits_for_the_breaker() {
 
         let failed = transmitter.run_once().await.unwrap();
         assert_eq!((failed.returned, failed.dead), (1, 0));
+        transmitter.emit(revoked("other@example.com")).await.unwrap();
         let waiting = transmitter.run_once().await.unwrap();
         assert_eq!((waiting.returned, inbox.pushed().len()), (0, 1));
-        assert_eq!(transmitter.totals().await.unwrap().waiting, 1);
+        assert_eq!(transmitter.totals().await.unwrap().waiting, 2);
     });
 }
 
