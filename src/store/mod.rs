@@ -221,8 +221,8 @@ pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
 ///    stopped streams.
 /// 5. `keep_tokens` is compare-and-set per entry: the first token wins and is returned, together
 ///    with the route as it is now. A stored token is replaced only when its key is named in
-///    `KeepToken::replaces`. An entry that is gone, or whose fence is not the given one, or that may
-///    no longer leave, is [`Kept::Gone`].
+///    `KeepToken::replaces`, and that is counted. An entry that is gone, or whose fence is not the
+///    given one, or that may no longer leave, is [`Kept::Gone`].
 /// 6. `settle` ends claims: delivered, retry, deferred, dead letter or released as it was. An old
 ///    fence, a settled entry or a stream that is gone changes nothing and is [`Settled::Gone`].
 ///    Health changes are applied with [`Health::record`], unless they name another generation than

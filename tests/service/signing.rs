@@ -98,6 +98,7 @@ fn a_push_that_was_held_past_its_keys_end_is_signed_anew_with_the_same_claims() 
     let kids: Vec<_> = pushes.iter().map(|push| kid(&push.token)).collect();
     assert_eq!(kids, ["k-1", "k-2"]);
     assert_eq!(claims(&pushes[0].token), claims(&pushes[1].token));
+    assert_eq!(world.totals().tokens_replaced, 1);
 }
 
 #[test]

@@ -72,7 +72,8 @@ impl StreamOverview {
     }
 }
 
-/// What became of entries. `accepted` is the sum of all others.
+/// What became of entries. `accepted` is the sum of those that wait, are delivered, dead or
+/// discarded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Totals {
@@ -92,4 +93,6 @@ pub struct Totals {
     pub discarded_deleted: u64,
     /// Verifications replaced by a newer one.
     pub discarded_replaced: u64,
+    /// Tokens signed anew because their key was no longer published; the entries are counted above.
+    pub tokens_replaced: u64,
 }

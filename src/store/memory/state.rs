@@ -154,4 +154,5 @@ pub(super) fn add(sum: &mut Totals, more: Totals) {
     sum.discarded_disabled += more.discarded_disabled;
     sum.discarded_deleted += more.discarded_deleted;
     sum.discarded_replaced += more.discarded_replaced;
+    sum.tokens_replaced += more.tokens_replaced;
 }

@@ -187,7 +187,10 @@ impl Stream {
         if entry.fence != new.fence || !may_leave(status, set_by, entry.lane) {
             return Kept::Gone;
         }
-        let earlier = entry.token.take().filter(|token| Some(&token.kid) != new.replaces.as_ref());
+        let before = entry.token.take();
+        let had = before.is_some();
+        let earlier = before.filter(|token| Some(&token.kid) != new.replaces.as_ref());
+        self.totals.tokens_replaced += u64::from(had && earlier.is_none());
         let token = earlier.unwrap_or(new.token);
         entry.token = Some(token.clone());
         Kept::Token { token, route: Arc::clone(&self.route) }

@@ -195,8 +195,12 @@ impl Stream {
         if entry.fence != new.fence || !leaves {
             return Kept::Gone;
         }
-        let earlier = entry.token.take().filter(|token| Some(&token.kid) != new.replaces.as_ref());
+        let before = entry.token.take();
+        let had = before.is_some();
+        let earlier = before.filter(|token| Some(&token.kid) != new.replaces.as_ref());
+        let replaced = had && earlier.is_none();
         let token = entry.token.insert(earlier.unwrap_or(new.token)).clone();
+        self.totals.tokens_replaced += u64::from(replaced);
         Kept::Token { token, route }
     }
 
