@@ -14,8 +14,9 @@ use crate::subject::{ComplexSubject, Subject};
 ///
 /// A look-up costs what it finds, not what is listed. The exception are events with complex
 /// subjects that have fewer of the members, or others by name, than those listed: the first event
-/// with such a set of member names arranges all listed complex subjects for its like, about a
-/// second for a million of them. These sets come from the host, so no receiver can cause more.
+/// with such a set of member names arranges all listed complex subjects for its like. That takes a
+/// second or two for a million of them, about five when one of the names is neither of SSF 1.0 nor
+/// of an earlier event. These sets come from the host, so no receiver can cause more.
 ///
 /// A listed subject takes 100 to 200 bytes, whatever its text; a complex one some 30 bytes more
 /// for each member, and 40 to 80 bytes more for each set of its names that such events have.
