@@ -289,7 +289,7 @@ impl World {
         let query = CandidateQuery::new(issuer(), event_type.clone(), subject, at(0));
         let mut found = self.bench.store.outbox().candidates(&query).await.unwrap();
         found.sort_by(|one, other| one.stream_id.cmp(&other.stream_id));
-        let wanting = self.streams.iter().filter(|(name, s)| s.wants(&**name, &event_type, about));
+        let wanting = self.streams.iter().filter(|(name, s)| s.wants(name, &event_type, about));
         let candidate = |stream| Candidate::new(id(stream), rp(), record(stream).audience);
         let expected: Vec<_> = wanting.map(|(stream, _)| candidate(stream)).collect();
         assert_eq!(found, expected, "about {about}");
