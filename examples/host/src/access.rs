@@ -12,7 +12,10 @@ use ssf_transmitter::id::TenantId;
 use crate::flags::Flags;
 
 /// Takes the static tokens of the flags, and JWT access tokens where the flags ask for them.
-pub(crate) fn authenticator(flags: &Flags) -> Result<AnyOf, Box<dyn Error>> {
+///
+/// # Errors
+/// When a token is given twice, or the keys of access tokens cannot be read.
+pub fn authenticator(flags: &Flags) -> Result<AnyOf, Box<dyn Error>> {
     let mut tokens = StaticTokens::new();
     for receiver in &flags.receivers {
         tokens = tokens.with_receiver(&receiver.token, receiver.caller.clone())?;

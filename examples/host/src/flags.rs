@@ -1,5 +1,5 @@
-//! The flags of the server. Each can also be given as an environment variable: `SSF_` and the
-//! flag in capitals, with `_` for `-`.
+//! The flags that all servers have. Each can also be given as an environment variable: `SSF_` and
+//! the flag in capitals, with `_` for `-`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,88 +14,79 @@ use ssf_transmitter::stream::DefaultSubjects;
 
 /// An example SSF 1.0 transmitter.
 #[derive(Debug, Parser)]
-#[command(name = "axum-server")]
-pub(crate) struct Flags {
+pub struct Flags {
     /// The address to listen on.
     #[arg(long, env = "SSF_LISTEN", default_value = "127.0.0.1:8480")]
-    pub(crate) listen: SocketAddr,
+    pub listen: SocketAddr,
 
     /// The issuer; https, or http for loopback hosts. Default: the listen address.
     #[arg(long, env = "SSF_ISSUER")]
-    pub(crate) issuer: Option<Issuer>,
-
-    /// The certificate chain to serve TLS with, in PEM.
-    #[arg(long, env = "SSF_TLS_CERT", requires = "tls_key")]
-    pub(crate) tls_cert: Option<PathBuf>,
-
-    /// The private key of the certificate, in PEM.
-    #[arg(long, env = "SSF_TLS_KEY", requires = "tls_cert")]
-    pub(crate) tls_key: Option<PathBuf>,
+    pub issuer: Option<Issuer>,
 
     /// Where streams and SETs are kept: `memory`.
     #[arg(long, env = "SSF_STORE", default_value = "memory", value_parser = store)]
-    pub(crate) store: String,
+    pub store: String,
 
     /// A private JWK or JWK set; made (RS256) if the file does not exist. Default: a key for the
     /// life of the process.
     #[arg(long, env = "SSF_SIGNING_KEY")]
-    pub(crate) signing_key: Option<PathBuf>,
+    pub signing_key: Option<PathBuf>,
 
     /// A receiver: `CLIENT_ID=TOKEN[,aud=AUDIENCE][,org=ORG][,scope=SCOPES]`. Repeatable.
     #[arg(long = "receiver", env = "SSF_RECEIVER", value_delimiter = ';', hide_env_values = true)]
-    pub(crate) receivers: Vec<Receiver>,
+    pub receivers: Vec<Receiver>,
 
     /// The HTTP profile: `ssf`.
     #[arg(long, env = "SSF_PROFILE", default_value = "ssf", value_parser = profile)]
-    pub(crate) profile: String,
+    pub profile: String,
 
     /// Which subjects a new stream begins with: `ALL` or `NONE`.
     #[arg(long, env = "SSF_DEFAULT_SUBJECTS", default_value = "ALL", value_parser = subjects)]
-    pub(crate) default_subjects: DefaultSubjects,
+    pub default_subjects: DefaultSubjects,
 
     /// The least time between two verifications of a stream, in seconds.
     #[arg(long, env = "SSF_MIN_VERIFICATION_INTERVAL", default_value = "10", value_parser = seconds)]
-    pub(crate) min_verification_interval: Duration,
+    pub min_verification_interval: Duration,
 
     /// After how many seconds without activity a stream is paused. Default: never.
     #[arg(long, env = "SSF_INACTIVITY_TIMEOUT", value_parser = seconds)]
-    pub(crate) inactivity_timeout: Option<Duration>,
+    pub inactivity_timeout: Option<Duration>,
 
     /// How long a poll waits for a SET, in seconds.
     #[arg(long, env = "SSF_POLL_TIMEOUT", default_value = "25", value_parser = seconds)]
-    pub(crate) poll_timeout: Duration,
+    pub poll_timeout: Duration,
 
     /// Lets push targets be loopback and private addresses and plain http. For tests only.
     #[arg(long, env = "SSF_ALLOW_PRIVATE_PUSH")]
-    pub(crate) allow_private_push: bool,
+    pub allow_private_push: bool,
 
     /// An extra trust root for push, in PEM.
     #[arg(long, env = "SSF_PUSH_CA")]
-    pub(crate) push_ca: Option<PathBuf>,
+    pub push_ca: Option<PathBuf>,
 
     /// How long a claim lasts, in seconds.
     #[arg(long, env = "SSF_LEASE", default_value = "60", value_parser = seconds)]
-    pub(crate) lease: Duration,
+    pub lease: Duration,
 
     /// How long a push may take, in seconds.
     #[arg(long, env = "SSF_PUSH_DEADLINE", default_value = "15", value_parser = seconds)]
-    pub(crate) push_deadline: Duration,
+    pub push_deadline: Duration,
 
     /// Enables the admin API with this bearer token.
     #[arg(long, env = "SSF_ADMIN_TOKEN", value_parser = secret, hide_env_values = true)]
-    pub(crate) admin_token: Option<Secret>,
+    pub admin_token: Option<Secret>,
 
     /// Accepts JWT access tokens, signed by a key of the JWK set in this file or at this URL.
     #[arg(long, env = "SSF_ACCESS_TOKEN_JWKS", requires_all = ["access_token_issuer", "access_token_audience"])]
-    pub(crate) access_token_jwks: Option<String>,
+    pub access_token_jwks: Option<String>,
 
     /// The issuer of JWT access tokens.
     #[arg(long, env = "SSF_ACCESS_TOKEN_ISSUER", requires_all = ["access_token_jwks", "access_token_audience"])]
-    pub(crate) access_token_issuer: Option<Issuer>,
+    pub access_token_issuer: Option<Issuer>,
 
     /// The audience of JWT access tokens: what this transmitter is called by their issuer.
     #[arg(long, env = "SSF_ACCESS_TOKEN_AUDIENCE", requires_all = ["access_token_jwks", "access_token_issuer"])]
-    pub(crate) access_token_audience: Option<Audience>,
+    pub access_token_audience: Option<Audience>,
 
     /// Not there yet.
     #[arg(long, env = "SSF_RATE_LIMIT", hide = true, value_parser = not_yet_rate_limit)]
@@ -104,9 +95,11 @@ pub(crate) struct Flags {
 
 /// A receiver with its static bearer token.
 #[derive(Clone, Debug)]
-pub(crate) struct Receiver {
-    pub(crate) token: Secret,
-    pub(crate) caller: Caller,
+pub struct Receiver {
+    /// The token.
+    pub token: Secret,
+    /// The receiver it stands for.
+    pub caller: Caller,
 }
 
 /// What a receiver may do when its scopes are not given.
@@ -183,6 +176,11 @@ fn not_yet_rate_limit(_: &str) -> Result<String, String> {
 mod tests {
     use super::*;
 
+    fn parse(flags: impl IntoIterator<Item = &'static str>) -> Result<Flags, String> {
+        let flags = Flags::try_parse_from(["server"].into_iter().chain(flags));
+        flags.map_err(|error| error.to_string())
+    }
+
     #[test]
     fn a_receiver_has_defaults_for_all_but_its_token() {
         let receiver: Receiver = "rp=t0ken".parse().unwrap();
@@ -210,15 +208,14 @@ mod tests {
             ("--access-token-audience", "https://tr.example"),
         ];
         let parse = |flags: &[(&'static str, &'static str)]| {
-            let flags = flags.iter().flat_map(|(flag, value)| [*flag, *value]);
-            Flags::try_parse_from(["axum-server"].into_iter().chain(flags))
+            parse(flags.iter().flat_map(|(flag, value)| [*flag, *value]))
         };
         assert!(parse(&all).unwrap().access_token_jwks.is_some());
         for left_out in 0..all.len() {
             let mut two = all.to_vec();
             let (flag, _) = two.remove(left_out);
             for some in [&two[..], &two[..1], &two[1..]] {
-                let error = parse(some).unwrap_err().to_string();
+                let error = parse(some).unwrap_err();
                 assert!(error.contains(flag), "{error}");
             }
         }
@@ -231,8 +228,7 @@ mod tests {
             (["--profile", "sailpoint"], "sailpoint"),
             (["--rate-limit", "1/1"], "rate limits"),
         ] {
-            let args = ["axum-server"].into_iter().chain(flag);
-            let error = Flags::try_parse_from(args).unwrap_err().to_string();
+            let error = parse(flag).unwrap_err();
             assert!(error.contains(word) && error.contains(flag[0]), "{error}");
         }
     }

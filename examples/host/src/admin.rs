@@ -1,0 +1,290 @@
+//! The operator's API: emission and operation over HTTP, behind a token of its own.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use http::{Request, Response, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use ssf_transmitter::auth::tokens::StaticTokens;
+use ssf_transmitter::auth::{Authenticator, Caller};
+use ssf_transmitter::clock::SystemClock;
+use ssf_transmitter::error::Error;
+use ssf_transmitter::event::Event;
+use ssf_transmitter::id::{
+    Audience, ClientId, EventType, IdempotencyKey, OrderKey, Owner, StreamId, TenantId, Txn,
+};
+use ssf_transmitter::protocol::{Credentials, bearer_token};
+use ssf_transmitter::routing::Explanation;
+use ssf_transmitter::store::{DeadLetter, StreamOverview};
+use ssf_transmitter::stream::StreamStatus;
+use ssf_transmitter::subject::Subject;
+use ssf_transmitter::timestamp::Timestamp;
+use ssf_transmitter::transmitter::Transmitter;
+
+use crate::flags::Flags;
+
+/// Where the operator's API is.
+pub(crate) const PREFIX: &str = "/admin/";
+/// The largest body of an operator's request, in bytes.
+pub(crate) const BODY: usize = 1024 * 1024;
+
+/// The operator's API. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    transmitter: Transmitter,
+    guard: Arc<StaticTokens>,
+}
+
+impl Admin {
+    /// The API over that transmitter, if the flags have a token for it.
+    ///
+    /// # Errors
+    /// When the token can be no bearer token.
+    pub fn of(
+        transmitter: &Transmitter,
+        flags: &Flags,
+    ) -> Result<Option<Self>, Box<dyn std::error::Error>> {
+        let Some(token) = &flags.admin_token else { return Ok(None) };
+        // The operator's token is compared like any other: as a digest, in constant time.
+        let owner = Owner::new(TenantId::parse("admin")?, ClientId::parse("admin")?);
+        let caller = Caller::new(owner, Audience::parse("admin")?, []);
+        let guard = Arc::new(StaticTokens::new().with_receiver(token, caller)?);
+        Ok(Some(Self { transmitter: transmitter.clone(), guard }))
+    }
+
+    /// Answers an operator's request.
+    pub(crate) async fn handle(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        if !self.may_enter(request).await {
+            let refused = Refused::new(StatusCode::UNAUTHORIZED, "the admin token is required");
+            return with(refused.answer(), WWW_AUTHENTICATE, "Bearer realm=\"admin\"");
+        }
+        self.answer(request).await.unwrap_or_else(|refused| refused.answer())
+    }
+
+    async fn may_enter(&self, request: &Request<Bytes>) -> bool {
+        let headers = request.headers().get_all(AUTHORIZATION);
+        let Credentials::Token(token) = bearer_token(headers.iter().map(HeaderValue::as_bytes))
+        else {
+            return false;
+        };
+        self.guard.authenticate(&token, SystemClock::read()).await.is_ok()
+    }
+
+    async fn answer(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refused> {
+        if request.body().len() > BODY {
+            return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"));
+        }
+        let path = request.uri().path().strip_prefix(PREFIX).unwrap_or_default();
+        let path: Vec<&str> = path.split('/').collect();
+        match (request.method().as_str(), path.as_slice()) {
+            ("POST", ["events"]) => self.emit(request).await,
+            ("POST", ["explain"]) => self.explain(request.body()).await,
+            ("GET", ["streams"]) => self.list().await,
+            ("POST", ["streams", id, "status"]) => self.set_status(id, request.body()).await,
+            ("GET", ["streams", id, "dead-letters"]) => self.dead_letters(id).await,
+            (_, ["events" | "explain"] | ["streams", _, "status"]) => Ok(only("POST")),
+            (_, ["streams"] | ["streams", _, "dead-letters"]) => Ok(only("GET")),
+            _ => Err(Refused::new(StatusCode::NOT_FOUND, "there is nothing at this path")),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewEvent {
+    subject: Value,
+    event_type: EventType,
+    event: Map<String, Value>,
+    txn: Option<Txn>,
+    order_key: Option<OrderKey>,
+}
+
+impl Admin {
+    async fn emit(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refused> {
+        let new: NewEvent = parse(request.body())?;
+        let subject =
+            Subject::parse(&new.subject).map_err(|e| Refused::bad(format!("subject: {e}")))?;
+        let mut event = Event::new(new.event_type, subject).with_members(new.event);
+        if let Some(txn) = new.txn {
+            event = event.with_txn(txn);
+        }
+        if let Some(key) = new.order_key {
+            event = event.with_order_key(key);
+        }
+        if let Some(key) = request.headers().get("idempotency-key") {
+            let key = key.to_str().ok().and_then(|key| IdempotencyKey::parse(key).ok());
+            let key = key.ok_or_else(|| Refused::bad("Idempotency-Key: is not a key"))?;
+            event = event.with_idempotency_key(key);
+        }
+        let emission = self.transmitter.emit(event).await?;
+        let sets: Vec<_> = emission
+            .sets
+            .iter()
+            .map(|set| json!({"stream_id": set.stream_id, "jti": set.jti}))
+            .collect();
+        Ok(json(StatusCode::ACCEPTED, &json!({"txn": emission.txn, "sets": sets})))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    subject: Value,
+    event_type: EventType,
+    stream_id: String,
+}
+
+/// How many streams are read at a time.
+const PAGE: usize = 500;
+
+impl Admin {
+    /// Would an event be delivered, and if not, which rule stops it?
+    async fn explain(&self, body: &[u8]) -> Result<Response<Bytes>, Refused> {
+        let question: Question = parse(body)?;
+        let subject =
+            Subject::parse(&question.subject).map_err(|e| Refused::bad(format!("subject: {e}")))?;
+        let event = Event::new(question.event_type, subject);
+        let explanation = self.transmitter.explain(&event, &stream(&question.stream_id)?).await?;
+        let (outcome, rule) = match explanation {
+            Explanation::Delivered => ("delivered", None),
+            Explanation::Held => ("held", Some("status")),
+            Explanation::Stopped(rule) => ("stopped", Some(rule.as_str())),
+            _ => ("unknown", None),
+        };
+        let delivered = explanation == Explanation::Delivered;
+        let body = json!({"delivered": delivered, "outcome": outcome, "rule": rule});
+        Ok(json(StatusCode::OK, &body))
+    }
+
+    async fn list(&self) -> Result<Response<Bytes>, Refused> {
+        let (mut streams, now) = (Vec::new(), SystemClock::read());
+        let mut after = None;
+        loop {
+            let page = self.transmitter.streams(after.as_ref(), PAGE).await?;
+            streams.extend(page.iter().map(|stream| overview(stream, now)));
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = Some(last.record.stream_id.clone()),
+                _ => return Ok(json(StatusCode::OK, &json!({"streams": streams}))),
+            }
+        }
+    }
+}
+
+fn overview(stream: &StreamOverview, now: Timestamp) -> Value {
+    let StreamOverview { record, health, .. } = stream;
+    json!({
+        "stream_id": record.stream_id,
+        "client_id": record.owner.client,
+        "status": record.status,
+        "reason": record.reason,
+        "backlog": stream.backlog,
+        "oldest_pending_age": stream.oldest_pending.map(|at| now.since(at).as_secs_f64()),
+        "last_success": health.last_success.map(|at| at.to_string()),
+        "last_error": health.last_error.as_ref()
+            .map(|error| json!({"at": error.at.to_string(), "error": error.what})),
+        "next_attempt": stream.next_attempt.map(|at| at.to_string()),
+        "breaker": health.breaker(now).as_str(),
+        "dead_letters": stream.dead_letters,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewStatus {
+    status: StreamStatus,
+    reason: Option<String>,
+}
+
+/// How many dead letters are shown.
+const LETTERS: usize = 1000;
+
+impl Admin {
+    async fn set_status(&self, id: &str, body: &[u8]) -> Result<Response<Bytes>, Refused> {
+        let new: NewStatus = parse(body)?;
+        let record = self.transmitter.set_status(&stream(id)?, new.status, new.reason).await?;
+        let body = json!({
+            "stream_id": record.stream_id, "status": record.status, "reason": record.reason
+        });
+        Ok(json(StatusCode::OK, &body))
+    }
+
+    async fn dead_letters(&self, id: &str) -> Result<Response<Bytes>, Refused> {
+        let letters = self.transmitter.dead_letters(&stream(id)?, LETTERS).await?;
+        let letters: Vec<_> = letters.iter().map(letter).collect();
+        Ok(json(StatusCode::OK, &json!({"dead_letters": letters})))
+    }
+}
+
+fn letter(letter: &DeadLetter) -> Value {
+    json!({
+        "jti": letter.jti,
+        "reason": format!("{:?}", letter.reason),
+        "emitted_at": letter.emitted_at.to_string(),
+        "dead_at": letter.dead_at.to_string(),
+        "claims": serde_json::from_str::<Value>(letter.body.as_str()).ok(),
+    })
+}
+
+fn stream(id: &str) -> Result<StreamId, Refused> {
+    let unknown = |_| Refused::new(StatusCode::NOT_FOUND, "there is no such stream");
+    StreamId::parse(id).map_err(unknown)
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+    serde_json::from_slice(body).map_err(Refused::bad)
+}
+
+/// A refused operator's request.
+struct Refused {
+    status: StatusCode,
+    description: String,
+}
+
+impl Refused {
+    fn new(status: StatusCode, description: impl fmt::Display) -> Self {
+        Self { status, description: description.to_string() }
+    }
+
+    fn bad(reason: impl fmt::Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, reason)
+    }
+
+    fn answer(&self) -> Response<Bytes> {
+        json(self.status, &json!({"error_description": self.description}))
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        // The event is the caller's; what else fails is answered as it is to receivers.
+        if let Error::Event(error) = &error {
+            return Self::bad(error);
+        }
+        let answer = error.refusal().answer();
+        Self::new(StatusCode::from_u16(answer.status).unwrap_or_default(), answer.description)
+    }
+}
+
+fn only(method: &'static str) -> Response<Bytes> {
+    let refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, format_args!("allowed: {method}"));
+    with(refused.answer(), ALLOW, method)
+}
+
+pub(crate) fn json(status: StatusCode, body: &Value) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    *response.status_mut() = status;
+    with(response, CONTENT_TYPE, "application/json")
+}
+
+fn with(
+    mut response: Response<Bytes>,
+    name: http::HeaderName,
+    value: &'static str,
+) -> Response<Bytes> {
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
+    response
+}

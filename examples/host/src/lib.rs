@@ -1,0 +1,17 @@
+//! What the example servers share, whatever framework they are written in: flags, signing keys,
+//! receivers, the operator's API, start and stop. What is left to a server is its adapter.
+
+mod access;
+mod admin;
+mod app;
+mod body;
+mod flags;
+mod keyfile;
+mod run;
+
+pub use access::authenticator;
+pub use admin::Admin;
+pub use app::App;
+pub use body::read;
+pub use flags::{Flags, Receiver};
+pub use run::{GRACE, Stop, run, transmitter};

@@ -1,0 +1,110 @@
+//! From flags to a transmitter, and from start to stop.
+
+use std::error::Error;
+use std::future::pending;
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+
+use ssf_transmitter::id::Issuer;
+use ssf_transmitter::{
+    Config, EgressPolicy, MemoryStore, PushClient, TokioClock, Transmitter, Worker,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::flags::Flags;
+use crate::keyfile;
+
+/// How long pushes and polls under way have when the server stops.
+pub const GRACE: Duration = Duration::from_secs(5);
+
+/// Ready when the server is to stop.
+pub type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The transmitter that the flags ask for. Its issuer, if they name none, is `url`.
+///
+/// # Errors
+/// When a file cannot be read or a flag contradicts another.
+pub fn transmitter(flags: &Flags, url: &str) -> Result<Transmitter, Box<dyn Error>> {
+    let egress = if flags.allow_private_push {
+        EgressPolicy::allow_private()
+    } else {
+        EgressPolicy::public()
+    };
+    let mut client = PushClient::builder(egress.clone()).with_exchange_timeout(flags.push_deadline);
+    if let Some(path) = &flags.push_ca {
+        client = client.with_extra_roots_pem(&std::fs::read(path)?);
+    }
+    let mut config = Config::default();
+    config.egress = egress;
+    config.default_subjects = flags.default_subjects;
+    config.min_verification_interval = flags.min_verification_interval;
+    config.inactivity_timeout = flags.inactivity_timeout;
+    config.poll_timeout = flags.poll_timeout;
+    config.lease = flags.lease;
+    config.push_deadline = flags.push_deadline;
+
+    let issuer = match &flags.issuer {
+        Some(issuer) => issuer.clone(),
+        None => Issuer::parse(url)?,
+    };
+    let keys = keyfile::load(flags.signing_key.as_deref())?;
+    Ok(Transmitter::builder(issuer, MemoryStore::new(), keys)
+        .with_clock(TokioClock)
+        .with_deliverer(client.build()?)
+        .with_config(config)
+        .build()?)
+}
+
+/// Pushes, and serves what `serve` begins, until SIGTERM or SIGINT: then waiting polls are
+/// answered, and requests under way have a grace period. A worker that ends by itself ends the
+/// server too: SETs would be accepted and never pushed.
+///
+/// # Errors
+/// When the server or the worker fails.
+pub async fn run<S>(
+    transmitter: Transmitter,
+    serve: impl FnOnce(Stop) -> S,
+) -> Result<(), Box<dyn Error>>
+where
+    S: Future<Output = io::Result<()>>,
+{
+    let receivers = transmitter.receivers();
+    let mut worker = Worker::spawn(transmitter, GRACE, |trouble| {
+        eprintln!("push worker: {}", chain(trouble));
+    });
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (stopping, stopped) = oneshot::channel();
+    let stop = Box::pin(async move {
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+        receivers.end_polls();
+        let _ = stopping.send(());
+    });
+    let overdue = async move {
+        if stopped.await.is_ok() {
+            tokio::time::sleep(GRACE).await;
+        } else {
+            pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        result = serve(stop) => result?,
+        () = overdue => {}
+        ended = worker.ended() => ended?,
+    }
+    worker.stop().await?;
+    Ok(())
+}
+
+/// An error with its causes.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

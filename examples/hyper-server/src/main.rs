@@ -1,0 +1,25 @@
+//! An example transmitter: the library's router over bare hyper, with an admin API beside it.
+//! Not a product: receivers are given by flags, and the store is in memory.
+
+mod adapter;
+
+use std::error::Error;
+
+use clap::Parser;
+use example_host::{Admin, App, Flags};
+use ssf_transmitter::Router;
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let flags = Flags::parse();
+    let listener = TcpListener::bind(flags.listen).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+
+    let transmitter = example_host::transmitter(&flags, &url)?;
+    let router = Router::new(transmitter.receivers(), example_host::authenticator(&flags)?);
+    let app = App::new(router, Admin::of(&transmitter, &flags)?);
+
+    println!("listening on {url}");
+    example_host::run(transmitter, |stop| adapter::serve(listener, app, stop)).await
+}

@@ -1,0 +1,153 @@
+//! The smoke test that every example server passes, whatever its framework: the program is started
+//! as an operator starts it, and driven over HTTP as receivers drive it.
+
+#![expect(clippy::unwrap_used, reason = "all of this is a test")]
+
+mod http;
+mod receiver;
+mod server;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::http::{Answer, Client};
+use crate::receiver::PushReceiver;
+use crate::server::Server;
+
+const PUSH: &str = "urn:ietf:rfc:8935";
+const POLL: &str = "urn:ietf:rfc:8936";
+const SESSION_REVOKED: &str = "https://schemas.openid.net/secevent/caep/event-type/session-revoked";
+const VERIFICATION: &str = "https://schemas.openid.net/secevent/ssf/event-type/verification";
+
+/// A test that hangs has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Starts the program at that path and drives it through create, verify, emit, poll, acknowledge
+/// and push, up to its end.
+///
+/// # Panics
+/// When something is not as it should be.
+pub async fn run(program: &str) {
+    let walk = async {
+        let server = Server::start(program).await;
+        let receiver = server.client("t0ken");
+        let operator = server.client("adm1n");
+        it_says_where_everything_is(&server, &receiver).await;
+        only_the_operator_operates(&receiver, &operator).await;
+        a_body_that_is_too_large_is_refused(&receiver, &operator).await;
+        a_stream_is_polled(&receiver, &operator).await;
+        a_poll_waits_for_its_event(&receiver, &operator).await;
+        a_stream_is_pushed(&receiver, &operator).await;
+        server.stop().await;
+    };
+    tokio::time::timeout(PATIENCE, walk).await.unwrap();
+}
+
+async fn it_says_where_everything_is(server: &Server, receiver: &Client) {
+    let metadata = receiver.get("/.well-known/ssf-configuration").await.ok(200);
+    assert_eq!(metadata["issuer"], server.url());
+    assert_eq!(metadata["configuration_endpoint"], format!("{}/ssf/streams", server.url()));
+    let keys = receiver.get("/jwks.json").await.ok(200);
+    assert_eq!(keys["keys"][0]["use"], "sig");
+    assert_eq!(receiver.get("/healthz").await.ok(200), json!({"status": "ok"}));
+    assert_eq!(receiver.get("/nothing").await.ok(404)["error"], "not_found");
+    let head = receiver.send("HEAD", "/jwks.json", "").await;
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    let stranger = server.client("somebody-elses").get("/ssf/streams").await;
+    assert!(stranger.header("www-authenticate").contains("invalid_token"), "{stranger:?}");
+    assert_eq!(stranger.status, 401);
+}
+
+async fn only_the_operator_operates(receiver: &Client, operator: &Client) {
+    assert_eq!(receiver.get("/admin/streams").await.status, 401);
+    assert_eq!(operator.get("/admin/streams").await.ok(200), json!({"streams": []}));
+    assert_eq!(operator.get("/admin/events").await.header("allow"), "POST");
+    assert_eq!(operator.get("/admin/nothing").await.status, 404);
+}
+
+async fn a_body_that_is_too_large_is_refused(receiver: &Client, operator: &Client) {
+    let large = format!("{{\"description\":\"{}\"}}", "x".repeat(64 * 1024));
+    assert_eq!(receiver.send("POST", "/ssf/streams", &large).await.status, 413);
+    let larger = "x".repeat(1024 * 1024 + 1);
+    assert_eq!(operator.send("POST", "/admin/events", &larger).await.status, 413);
+}
+
+async fn a_stream_is_polled(receiver: &Client, operator: &Client) {
+    let stream = create(receiver, json!({"method": POLL})).await;
+    receiver.post("/ssf/verify", json!({"stream_id": stream, "state": "hello"})).await.ok(204);
+    emit(operator, "first@example.com").await;
+
+    let now = json!({"returnImmediately": true});
+    let sets = poll(receiver, &stream, now.clone()).await;
+    let claims: Vec<_> = sets.iter().map(|(_, claims)| claims).collect();
+    assert_eq!(claims[0]["events"][VERIFICATION]["state"], "hello");
+    assert_eq!(claims[1]["sub_id"]["email"], "first@example.com");
+    assert!(claims[1]["events"][SESSION_REVOKED].is_object());
+
+    assert_eq!(poll(receiver, &stream, now.clone()).await, sets, "what was not acknowledged");
+    let jtis: Vec<_> = sets.iter().map(|(jti, _)| jti).collect();
+    let acknowledge = json!({"returnImmediately": true, "ack": jtis});
+    assert_eq!(poll(receiver, &stream, acknowledge).await, []);
+    assert_eq!(overview(operator, &stream).await["backlog"], 0);
+    delete(receiver, &stream).await;
+}
+
+async fn a_poll_waits_for_its_event(receiver: &Client, operator: &Client) {
+    let stream = create(receiver, json!({"method": POLL})).await;
+    let (sets, ()) = tokio::join!(poll(receiver, &stream, json!({})), async {
+        emit(operator, "second@example.com").await;
+    });
+    assert_eq!(sets.len(), 1);
+    assert_eq!(sets[0].1["sub_id"]["email"], "second@example.com");
+    delete(receiver, &stream).await;
+}
+
+async fn a_stream_is_pushed(receiver: &Client, operator: &Client) {
+    let mut endpoint = PushReceiver::start().await;
+    let delivery = json!({
+        "method": PUSH, "endpoint_url": endpoint.url(), "authorization_header": "Bearer pu5h"
+    });
+    let stream = create(receiver, delivery).await;
+    receiver.post("/ssf/verify", json!({"stream_id": stream})).await.ok(204);
+    let verification = endpoint.next().await;
+    assert_eq!(verification.content_type, "application/secevent+jwt");
+    assert_eq!(verification.authorization, "Bearer pu5h");
+    assert!(verification.claims["events"][VERIFICATION].is_object());
+    emit(operator, "third@example.com").await;
+    assert_eq!(endpoint.next().await.claims["sub_id"]["email"], "third@example.com");
+    delete(receiver, &stream).await;
+}
+
+async fn create(receiver: &Client, delivery: Value) -> String {
+    let created = receiver.post("/ssf/streams", json!({"delivery": delivery})).await.ok(201);
+    created["stream_id"].as_str().unwrap().to_owned()
+}
+
+async fn delete(receiver: &Client, stream: &str) {
+    receiver.send("DELETE", &format!("/ssf/streams?stream_id={stream}"), "").await.ok(204);
+}
+
+async fn emit(operator: &Client, email: &str) {
+    let event = json!({
+        "subject": {"format": "email", "email": email},
+        "event_type": SESSION_REVOKED,
+        "event": {},
+    });
+    let emitted = operator.post("/admin/events", event).await.ok(202);
+    assert_eq!(emitted["sets"].as_array().unwrap().len(), 1, "{emitted}");
+}
+
+/// The SETs that a poll returns: identifiers and claims, in the order of the answer.
+async fn poll(receiver: &Client, stream: &str, request: Value) -> Vec<(String, Value)> {
+    let answer: Answer = receiver.post(&format!("/ssf/poll/{stream}"), request).await;
+    let sets = answer.ok(200)["sets"].clone();
+    let sets = sets.as_object().unwrap().iter();
+    sets.map(|(jti, set)| (jti.clone(), receiver::claims(set.as_str().unwrap()))).collect()
+}
+
+async fn overview(operator: &Client, stream: &str) -> Value {
+    let overviews = operator.get("/admin/streams").await.ok(200);
+    let mut overviews = overviews["streams"].as_array().unwrap().iter();
+    overviews.find(|overview| overview["stream_id"] == stream).unwrap().clone()
+}
