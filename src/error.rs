@@ -58,7 +58,10 @@ impl Error {
                 | KeyError::Deadline
                 | KeyError::Unavailable(_),
             ) => Refusal::Unavailable(UNAVAILABLE),
-            Self::Store(StoreError::Corrupt(_) | StoreError::IdTaken)
+            // No request of a receiver redrives dead letters, which a disabled stream refuses.
+            Self::Store(
+                StoreError::Corrupt(_) | StoreError::IdTaken | StoreError::StreamDisabled,
+            )
             | Self::Keys(KeyError::UnknownKey(_))
             | Self::Event(_)
             | Self::WorkerPanicked(_)

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::backoff::{Backoff, Jitter};
-use super::entry::{DeadLetterReason, Lane};
-use super::outcome::{Answer, Outcome, RetryAfter};
+use super::dead::DeadLetterReason;
+use super::entry::Lane;
+use super::outcome::{Answer, Outcome, RetryAfter, TransportFailure};
 use super::policy::{Action, OutcomePolicy};
 use crate::timestamp::Timestamp;
 
@@ -29,6 +30,8 @@ pub enum Fate {
     },
     /// It is tried again, not before that time; the attempt counts.
     Retry(Timestamp),
+    /// The same, and the key that signs then signs it, should another have signed it before.
+    SignAnew(Timestamp),
     /// Its stream failed: it waits with the stream, and not before that time it is tried again, so
     /// that it is another SET's turn to be the probe. The attempt does not count.
     Defer(Timestamp),
@@ -55,6 +58,13 @@ pub enum StreamReport {
         what: String,
         /// Whether the receiver refuses us rather than being unable.
         refuses: bool,
+        /// When the receiver wants to be asked again.
+        retry_after: Option<RetryAfter>,
+    },
+    /// The table says that the stream is to be paused at once.
+    Stops {
+        /// A status, an error code or the kind of a transport failure.
+        what: String,
         /// When the receiver wants to be asked again.
         retry_after: Option<RetryAfter>,
     },
@@ -103,23 +113,41 @@ pub fn decide(
     let stream = report(action, outcome);
     let fate = match action {
         Action::Deliver => Fate::Delivered { unusual_status: unusual(outcome) },
-        Action::DeadLetter => Fate::Dead(rejected(outcome, tries)),
-        Action::RetrySet { attempts, .. } if tries >= attempts => {
-            Fate::Dead(rejected(outcome, tries))
+        Action::DeadLetter => Fate::Dead(given_up(outcome)),
+        Action::RetrySet { attempts, .. } | Action::SignAnew { attempts, .. }
+            if tries >= attempts =>
+        {
+            Fate::Dead(given_up(outcome))
         }
         Action::RetrySet { backoff, .. } => {
-            let wait = now.after(backoff.wait(tries, jitter));
-            let wish = retry_after(outcome).map(|wish| wish.until(now, LONGEST_WISH));
-            Fate::Retry(wish.map_or(wait, |wish| wish.max(wait)))
+            Fate::Retry(next_try(backoff, tries, outcome, now, jitter))
         }
-        Action::WaitForStream | Action::StreamRefuses if attempt.announces_stop => {
+        Action::SignAnew { backoff, .. } => {
+            Fate::SignAnew(next_try(backoff, tries, outcome, now, jitter))
+        }
+        Action::WaitForStream | Action::StreamRefuses | Action::PauseStream
+            if attempt.announces_stop =>
+        {
             announce_again(attempt, tries, now, jitter)
         }
-        Action::WaitForStream | Action::StreamRefuses => {
+        Action::WaitForStream | Action::StreamRefuses | Action::PauseStream => {
             Fate::Defer(now.after(DEFERRAL.wait(1, jitter)))
         }
     };
     Decision { fate, stream }
+}
+
+/// When a SET at fault is tried again: after its backoff, and not before the receiver asked to.
+fn next_try(
+    backoff: Backoff,
+    tries: u32,
+    outcome: &Outcome,
+    now: Timestamp,
+    jitter: Jitter,
+) -> Timestamp {
+    let wait = now.after(backoff.wait(tries, jitter));
+    let wish = retry_after(outcome).map(|wish| wish.until(now, LONGEST_WISH));
+    wish.map_or(wait, |wish| wish.max(wait))
 }
 
 /// The stream is about to stop, so its announcement cannot wait until it works again.
@@ -127,7 +155,7 @@ fn announce_again(attempt: &Attempt, tries: u32, now: Timestamp, jitter: Jitter)
     let next = now.after(ANNOUNCEMENT_BACKOFF.wait(tries, jitter));
     let last = attempt.emitted_at.after(ANNOUNCEMENT_TIME);
     if tries >= ANNOUNCEMENT_TRIES || next > last {
-        Fate::Dead(DeadLetterReason::AnnouncementExpired { attempts: tries })
+        Fate::Dead(DeadLetterReason::AnnouncementExpired)
     } else {
         Fate::Retry(next)
     }
@@ -136,8 +164,11 @@ fn announce_again(attempt: &Attempt, tries: u32, now: Timestamp, jitter: Jitter)
 fn report(action: Action, outcome: &Outcome) -> StreamReport {
     match action {
         Action::Deliver => StreamReport::Works,
-        Action::DeadLetter | Action::RetrySet { .. } => {
+        Action::DeadLetter | Action::RetrySet { .. } | Action::SignAnew { .. } => {
             StreamReport::Judges { what: describe(outcome) }
+        }
+        Action::PauseStream => {
+            StreamReport::Stops { what: describe(outcome), retry_after: retry_after(outcome) }
         }
         Action::WaitForStream | Action::StreamRefuses => StreamReport::Fails {
             what: describe(outcome),
@@ -170,27 +201,23 @@ fn unusual(outcome: &Outcome) -> Option<u16> {
     }
 }
 
-fn rejected(outcome: &Outcome, attempts: u32) -> DeadLetterReason {
+fn given_up(outcome: &Outcome) -> DeadLetterReason {
     match outcome {
         Outcome::Answered(Answer { status, err, description, .. }) => DeadLetterReason::Rejected {
             status: *status,
             err: err.clone(),
             description: description.clone(),
-            attempts,
         },
-        // Only a host's own table gives up a SET that nobody judged.
-        Outcome::Failed(_) | Outcome::Cancelled => DeadLetterReason::Rejected {
-            status: 0,
-            err: None,
-            description: Some(describe(outcome)),
-            attempts,
-        },
+        Outcome::Failed(failure) => DeadLetterReason::Undeliverable { failure: *failure },
+        // Not asked: what was called off goes back before the table is.
+        Outcome::Cancelled => {
+            DeadLetterReason::Undeliverable { failure: TransportFailure::Exchange }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::outcome::TransportFailure;
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_seconds(1000);
@@ -226,12 +253,8 @@ mod tests {
     fn a_poisoned_set_ends_in_dead_letters_after_its_own_attempts() {
         let later = Timestamp::from_seconds(1005);
         assert_eq!(run(ordinary(0), &answered(413)).fate, Fate::Retry(later));
-        let Fate::Dead(DeadLetterReason::Rejected { status, attempts, .. }) =
-            run(ordinary(2), &answered(413)).fate
-        else {
-            panic!("the third try is the last");
-        };
-        assert_eq!((status, attempts), (413, 3));
+        let reason = DeadLetterReason::Rejected { status: 413, err: None, description: None };
+        assert_eq!(run(ordinary(2), &answered(413)).fate, Fate::Dead(reason));
     }
 
     #[test]
@@ -258,7 +281,7 @@ mod tests {
         assert_eq!(first, Fate::Retry(Timestamp::from_seconds(1005)));
         for spent in [announcement(2, NOW), announcement(0, Timestamp::from_seconds(900))] {
             let fate = run(spent, &answered(503)).fate;
-            assert!(matches!(fate, Fate::Dead(DeadLetterReason::AnnouncementExpired { .. })));
+            assert_eq!(fate, Fate::Dead(DeadLetterReason::AnnouncementExpired));
         }
     }
 

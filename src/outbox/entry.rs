@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::id::KeyId;
 use crate::stream::{StatusSetBy, StreamStatus};
 
@@ -72,12 +74,13 @@ impl KeptToken {
 }
 
 /// An error that a receiver reported about a SET it had polled (RFC 8936 §2.6).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PollError {
     /// The error code.
     pub err: String,
     /// The receiver's words, cleaned and cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }
 
@@ -87,31 +90,6 @@ impl PollError {
     pub const fn new(err: String, description: Option<String>) -> Self {
         Self { err, description }
     }
-}
-
-/// Why a SET ended in dead letters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DeadLetterReason {
-    /// The announcement of a stop could not be delivered in its three tries or its minute.
-    AnnouncementExpired {
-        /// Tries made.
-        attempts: u32,
-    },
-    /// The receiver's answer says that this SET will never be accepted (RFC 8935 §2.3), or said so
-    /// as often as the policy allows.
-    Rejected {
-        /// The HTTP status.
-        status: u16,
-        /// The error code, if the answer had one.
-        err: Option<String>,
-        /// The receiver's words, cleaned and cut.
-        description: Option<String>,
-        /// Tries made.
-        attempts: u32,
-    },
-    /// The receiver reported an error about the SET when polling (RFC 8936 §2.6).
-    Reported(PollError),
 }
 
 #[cfg(test)]

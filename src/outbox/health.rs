@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::backoff::{Backoff, Jitter};
 use super::decide::StreamReport;
+use super::outcome::RetryAfter;
 use crate::timestamp::Timestamp;
 
 /// The health of a stream, kept apart from its configuration.
@@ -160,11 +161,7 @@ impl Health {
             }
             StreamReport::Silent => Verdict::GoOn,
             StreamReport::Fails { what, refuses, retry_after } => {
-                self.last_error = Some(StreamError::new(now, what.clone()));
-                if let Some(wish) = retry_after {
-                    let until = wish.until(now, policy.longest_retry_after);
-                    self.not_before = self.not_before.max(Some(until));
-                }
+                self.note(what, *retry_after, policy, now);
                 if self.breaker(now) == Breaker::Open {
                     return Verdict::GoOn;
                 }
@@ -180,13 +177,31 @@ impl Health {
                 }
                 Verdict::GoOn
             }
+            StreamReport::Stops { what, retry_after } => {
+                self.note(what, *retry_after, policy, now);
+                Verdict::Pause
+            }
+        }
+    }
+
+    /// Notes a failure and what the receiver asked for.
+    fn note(
+        &mut self,
+        what: &str,
+        retry_after: Option<RetryAfter>,
+        policy: &BreakerPolicy,
+        now: Timestamp,
+    ) {
+        self.last_error = Some(StreamError::new(now, what.to_owned()));
+        if let Some(wish) = retry_after {
+            let until = wish.until(now, policy.longest_retry_after);
+            self.not_before = self.not_before.max(Some(until));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::outcome::RetryAfter;
     use super::*;
 
     fn failure(refuses: bool) -> StreamReport {

@@ -1,5 +1,6 @@
 //! Whose fault an outcome is and what follows: a table that hosts may change.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::backoff::Backoff;
@@ -21,10 +22,20 @@ pub enum Action {
         /// Waits between them.
         backoff: Backoff,
     },
+    /// The receiver refuses the key: like [`RetrySet`](Self::RetrySet), but when another key signs
+    /// by then, the SET is signed anew, under the same `jti` and with the same claims.
+    SignAnew {
+        /// Tries in all.
+        attempts: u32,
+        /// Waits between them.
+        backoff: Backoff,
+    },
     /// The stream is at fault: its SETs wait until it works again.
     WaitForStream,
     /// The stream refuses us: its SETs wait, and when it goes on the stream is paused.
     StreamRefuses,
+    /// The stream is paused at once; its SETs wait.
+    PauseStream,
 }
 
 /// What a row of the table applies to.
@@ -65,7 +76,7 @@ impl Row {
     }
 }
 
-/// The table. The first row that applies decides.
+/// The table. The first row that applies decides. Its `Display` is the table as Markdown.
 #[derive(Clone, Debug)]
 pub struct OutcomePolicy {
     rows: Vec<Row>,
@@ -78,7 +89,7 @@ const FEW_TRIES: Action = Action::RetrySet {
 };
 
 /// Receivers cache our keys for minutes: the tries are spaced so that a cache can run out.
-const KEY_TRIES: Action = Action::RetrySet {
+const KEY_TRIES: Action = Action::SignAnew {
     attempts: 5,
     backoff: Backoff::new(Duration::from_secs(60), Duration::from_secs(600)),
 };
@@ -86,7 +97,8 @@ const KEY_TRIES: Action = Action::RetrySet {
 impl Default for OutcomePolicy {
     fn default() -> Self {
         use Action::{DeadLetter, Deliver, StreamRefuses, WaitForStream};
-        use Matches::{AnyErr, Anything, Err, Status, Statuses, Success};
+        use Matches::{AnyErr, Anything, Err, Failure, Status, Statuses, Success};
+        use TransportFailure::{Blocked, Connect, Exchange, Resolve, Timeout, Tls};
         let rows = [
             // RFC 8935 §2.2 says 202; many receivers say 200 or 204 and mean it.
             (Success, Deliver),
@@ -117,6 +129,14 @@ impl Default for OutcomePolicy {
             // Redirects are never followed: the receiver has to name the right endpoint.
             (Statuses(300, 399), WaitForStream),
             (Statuses(500, 599), WaitForStream),
+            // Nobody judged the SET. A blocked address is the operator's to look into; the receiver
+            // may also come back to one that is allowed.
+            (Failure(Blocked), WaitForStream),
+            (Failure(Resolve), WaitForStream),
+            (Failure(Connect), WaitForStream),
+            (Failure(Tls), WaitForStream),
+            (Failure(Timeout), WaitForStream),
+            (Failure(Exchange), WaitForStream),
             (Anything, WaitForStream),
         ];
         Self { rows: rows.into_iter().map(|(matches, action)| Row { matches, action }).collect() }
@@ -161,6 +181,76 @@ impl Matches {
                 (*first..=*last).contains(&a.status)
             }
             _ => false,
+        }
+    }
+}
+
+impl fmt::Display for OutcomePolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("| outcome | the SET | the stream | `Retry-After` | signed anew |\n")?;
+        f.write_str("|---|---|---|---|---|\n")?;
+        for Row { matches, action } in &self.rows {
+            let anew = match action {
+                Action::SignAnew { .. } => "if the key changed",
+                _ => "no",
+            };
+            let (stream, wish) = (action.for_the_stream(), action.retry_after());
+            writeln!(f, "| {matches} | {action} | {stream} | {wish} | {anew} |")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Matches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Success => f.write_str("any 2xx"),
+            Self::Err(code) => write!(f, "400, `err` is `{code}`"),
+            Self::AnyErr => f.write_str("400, any other `err`"),
+            Self::Status(status) => write!(f, "{status}"),
+            Self::Statuses(first, last) => write!(f, "any other of {first} to {last}"),
+            Self::Failure(kind) => write!(f, "no answer: {}", kind.as_str()),
+            Self::Anything => f.write_str("anything else"),
+        }
+    }
+}
+
+/// What happens to the SET.
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deliver => f.write_str("delivered"),
+            Self::DeadLetter => f.write_str("dead letter"),
+            Self::RetrySet { attempts, backoff } | Self::SignAnew { attempts, backoff } => {
+                let (first, most) = (backoff.first.as_secs_f64(), backoff.most.as_secs_f64());
+                write!(f, "{attempts} tries, {first} s to {most} s apart, then dead letter")
+            }
+            Self::WaitForStream | Self::StreamRefuses | Self::PauseStream => {
+                f.write_str("waits with its stream")
+            }
+        }
+    }
+}
+
+impl Action {
+    const fn for_the_stream(self) -> &'static str {
+        match self {
+            Self::Deliver => "works",
+            Self::DeadLetter | Self::RetrySet { .. } | Self::SignAnew { .. } => {
+                "works: it judges SETs"
+            }
+            Self::WaitForStream => "failed",
+            Self::StreamRefuses => "failed: it refuses us",
+            Self::PauseStream => "paused",
+        }
+    }
+
+    /// Whose next attempt waits for `Retry-After`.
+    const fn retry_after(self) -> &'static str {
+        match self {
+            Self::Deliver | Self::DeadLetter => "-",
+            Self::RetrySet { .. } | Self::SignAnew { .. } => "minded by the SET",
+            Self::WaitForStream | Self::StreamRefuses | Self::PauseStream => "minded by the stream",
         }
     }
 }

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 
 use super::{
     Acknowledgement, Activity, Append, Appended, Candidate, CandidateQuery, Change, ClaimRequest,
-    Claimed, DeadLetter, Deleted, HandOut, HandOutRequest, KeepToken, Kept, NewVerification,
-    OperatorStore, Outbox, ReceiverStore, SettleBatch, SettleReport, StoreError, StreamOverview,
-    StreamStore, StreamUpdate, SubjectChange, SweepRequest, Swept, Totals, VerificationQueued,
-    WorkerStore,
+    Claimed, DeadLetter, Deleted, GiveUpHeld, HandOut, HandOutRequest, HeldStream, KeepToken, Kept,
+    LetterQuery, NewVerification, OperatorStore, Outbox, ReceiverStore, Redrive, Redriven,
+    SettleBatch, SettleReport, StoreError, StreamOverview, StreamStore, StreamUpdate,
+    SubjectChange, SweepRequest, Swept, Totals, VerificationQueued, WorkerStore,
 };
 use crate::id::{Issuer, Owner, StreamId};
 use crate::routing::Interest;
@@ -172,6 +172,23 @@ macro_rules! forward {
             ) -> Result<Option<Timestamp>, StoreError> {
                 (**self).next_due(issuer, now).await
             }
+
+            async fn held_streams(
+                &self,
+                issuer: &Issuer,
+                after: Option<&StreamId>,
+                most: usize,
+            ) -> Result<Vec<HeldStream>, StoreError> {
+                (**self).held_streams(issuer, after, most).await
+            }
+
+            async fn give_up_held(
+                &self,
+                issuer: &Issuer,
+                request: GiveUpHeld,
+            ) -> Result<u64, StoreError> {
+                (**self).give_up_held(issuer, request).await
+            }
         }
 
         #[deny(clippy::missing_trait_methods)]
@@ -192,6 +209,14 @@ macro_rules! forward {
                 most: usize,
             ) -> Result<Vec<StreamOverview>, StoreError> {
                 (**self).list_overviews(issuer, after, most).await
+            }
+
+            async fn overview(
+                &self,
+                issuer: &Issuer,
+                stream: &StreamId,
+            ) -> Result<StreamOverview, StoreError> {
+                (**self).overview(issuer, stream).await
             }
 
             async fn interest(
@@ -216,9 +241,18 @@ macro_rules! forward {
                 &self,
                 issuer: &Issuer,
                 stream: &StreamId,
-                most: usize,
+                query: &LetterQuery,
             ) -> Result<Vec<DeadLetter>, StoreError> {
-                (**self).dead_letters(issuer, stream, most).await
+                (**self).dead_letters(issuer, stream, query).await
+            }
+
+            async fn redrive(
+                &self,
+                issuer: &Issuer,
+                stream: &StreamId,
+                redrive: Redrive,
+            ) -> Result<Vec<Redriven>, StoreError> {
+                (**self).redrive(issuer, stream, redrive).await
             }
 
             async fn totals(&self, issuer: &Issuer) -> Result<Totals, StoreError> {

@@ -40,10 +40,11 @@ use crate::subject::Subject;
 use crate::timestamp::Timestamp;
 
 pub use calls::{
-    Acknowledgement, Activity, ClaimRequest, Claimed, DeadLetter, Deleted, HandOut, HandOutRequest,
-    HealthChange, KeepToken, Kept, NewControl, NewVerification, Queue, Route, SettleBatch,
-    SettleReport, Settled, Settlement, StreamOverview, StreamUpdate, SubjectChange, SweepRequest,
-    Swept, Totals, VerificationQueued,
+    Acknowledgement, Activity, Backlog, ClaimRequest, Claimed, DeadLetter, Deleted, GiveUpHeld,
+    HandOut, HandOutRequest, HealthChange, HeldStream, KeepToken, Kept, LetterFilter, LetterPlace,
+    LetterQuery, NewControl, NewVerification, Queue, Redrive, RedriveLetter, Redriven, Route,
+    SettleBatch, SettleReport, Settled, Settlement, StreamOverview, StreamUpdate, SubjectChange,
+    SweepRequest, Swept, Totals, VerificationQueued,
 };
 pub use emission::{Append, Appended, Candidate, CandidateQuery, NewEntry, Outbox, Repeated};
 
@@ -63,6 +64,9 @@ pub enum StoreError {
     /// The owner is suspended.
     #[error("the receiver is suspended")]
     Suspended,
+    /// The stream is disabled: it takes no entries.
+    #[error("the stream is disabled, so it takes no SETs")]
+    StreamDisabled,
     /// The identifier is taken; draw another.
     #[error("the identifier is taken")]
     IdTaken,
@@ -222,9 +226,11 @@ pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
 /// 5. `keep_tokens` is compare-and-set per entry: the first token wins and is returned, together
 ///    with the route as it is now. A stored token is replaced only when its key is named in
 ///    `KeepToken::replaces`, and that is counted. An entry that is gone, or whose fence is not the
-///    given one, or that may no longer leave, is [`Kept::Gone`].
-/// 6. `settle` ends claims: delivered, retry, deferred, dead letter or released as it was. An old
-///    fence, a settled entry or a stream that is gone changes nothing and is [`Settled::Gone`].
+///    given one, or that may no longer leave, is [`Kept::Gone`]. The time of the first token kept
+///    is that of the entry's first attempt.
+/// 6. `settle` ends claims as [`Life::after`] has it: delivered, retry, deferred, dead letter or
+///    released as it was. An old fence, a settled entry or a stream that is gone changes nothing
+///    and is [`Settled::Gone`].
 ///    Health changes are applied with [`Health::record`], unless they name another generation than
 ///    the stream has now, and written at most once per stream and batch.
 /// 7. An expired lease makes its entry claimable again, unchanged.
@@ -232,7 +238,18 @@ pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
 /// 9. `idle_streams` returns enabled streams whose receiver has not been active since a time.
 /// 10. `next_due` returns the next time at which `claim` could return something it does not return
 ///     now; `None` when only a change from outside could cause it.
+/// 11. `held_streams` pages through the streams that hold ordinary entries nobody is being sent:
+///     those that are paused, and those that are polled and not disabled. In the order of their
+///     identifiers, those after `after`, at most `most`. What it says comes from counters that the
+///     store maintains, so its cost does not depend on how many entries are held; the counters may
+///     lag behind emissions that commit meanwhile.
+/// 12. `give_up_held` moves the oldest ordinary entries of such a stream to dead letters, one by
+///     one, while [`HeldLimits::exceeded`] names a limit, at most `most`, and says how many. An
+///     entry in a claim that lasts is left where it is. A stream that is gone or holds nothing of
+///     the kind has none. It takes no lock that an emission could wait for.
 ///
+/// [`HeldLimits::exceeded`]: crate::outbox::HeldLimits::exceeded
+/// [`Life::after`]: crate::outbox::Life::after
 /// [`may_leave`]: crate::outbox::may_leave
 /// [`Health::record`]: crate::outbox::Health::record
 /// [`Fate::Defer`]: crate::outbox::Fate::Defer
@@ -269,20 +286,41 @@ pub trait WorkerStore: fmt::Debug + Send + Sync + 'static {
         issuer: &Issuer,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError>;
+
+    /// A page of the streams that hold entries nobody is being sent.
+    async fn held_streams(
+        &self,
+        issuer: &Issuer,
+        after: Option<&StreamId>,
+        most: usize,
+    ) -> Result<Vec<HeldStream>, StoreError>;
+
+    /// Gives up the oldest of what a stream holds beyond its limits; says how many entries.
+    async fn give_up_held(&self, issuer: &Issuer, request: GiveUpHeld) -> Result<u64, StoreError>;
 }
 
 /// The operator face: across owners, never reachable by a receiver.
 ///
 /// # Contract
 /// 1. `find_stream` reads a stream of any owner.
-/// 2. `list_overviews` pages through all streams in a stable order: those after `after`.
+/// 2. `list_overviews` pages through all streams in a stable order: those after `after`; `overview`
+///    shows one. The cost per stream does not depend on how many entries and dead letters it has:
+///    the number of those that wait is exact up to [`Backlog::COUNTED`] and may be a maintained
+///    estimate beyond, which is marked.
 /// 3. `interest` says whether a stream has a subject among its own at `now`, by
 ///    [`Interest::of`](crate::routing::Interest::of) over what its receiver added or removed.
 /// 4. `suspend` marks an owner: no new stream for it and none enabled, until `resume`. Both are
 ///    idempotent.
-/// 5. `dead_letters` lists those of one stream, oldest first.
-/// 6. `totals` are exact: accepted = delivered + dead + discarded + waiting, where dead letters
-///    that retention removed still count as dead and what a deleted stream had still counts.
+/// 5. `dead_letters` lists those of one stream that [`LetterFilter::matches`], in the order of
+///    their [`LetterPlace`]s, those behind `after`, at most `most`.
+/// 6. `redrive` gives dead letters another life: each leaves the dead letters and waits as the
+///    newest entry of its stream, with its order key, its claims, the time of its emission and no
+///    attempts; as the same SET with its kept token, or under a new `jti` without one. All or
+///    nothing, but one that is gone is [`Redriven::Gone`] and a control SET [`Redriven::Refused`].
+///    On a stream that is disabled it is [`StoreError::StreamDisabled`].
+/// 7. `totals` are exact: accepted + redriven = delivered + dead + discarded + waiting, where dead
+///    letters that retention removed still count as dead and what a deleted stream had still
+///    counts.
 #[async_trait]
 pub trait OperatorStore: fmt::Debug + Send + Sync + 'static {
     /// Reads one stream of any owner.
@@ -300,6 +338,13 @@ pub trait OperatorStore: fmt::Debug + Send + Sync + 'static {
         most: usize,
     ) -> Result<Vec<StreamOverview>, StoreError>;
 
+    /// One stream.
+    async fn overview(
+        &self,
+        issuer: &Issuer,
+        stream: &StreamId,
+    ) -> Result<StreamOverview, StoreError>;
+
     /// Whether a stream has a subject among its own.
     async fn interest(
         &self,
@@ -315,13 +360,21 @@ pub trait OperatorStore: fmt::Debug + Send + Sync + 'static {
     /// Lifts a suspension.
     async fn resume(&self, issuer: &Issuer, owner: &Owner) -> Result<(), StoreError>;
 
-    /// The dead letters of a stream.
+    /// A page of the dead letters of a stream.
     async fn dead_letters(
         &self,
         issuer: &Issuer,
         stream: &StreamId,
-        most: usize,
+        query: &LetterQuery,
     ) -> Result<Vec<DeadLetter>, StoreError>;
+
+    /// Gives dead letters another life; says what became of each, in the order given.
+    async fn redrive(
+        &self,
+        issuer: &Issuer,
+        stream: &StreamId,
+        redrive: Redrive,
+    ) -> Result<Vec<Redriven>, StoreError>;
 
     /// What became of all entries.
     async fn totals(&self, issuer: &Issuer) -> Result<Totals, StoreError>;

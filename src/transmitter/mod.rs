@@ -4,6 +4,7 @@
 //! * [`Receivers`] is what the router holds: what a receiver's request can cause.
 
 mod builder;
+mod commit;
 mod config;
 mod emit;
 mod explain;
@@ -13,6 +14,7 @@ mod poll;
 mod pump;
 mod push;
 mod receivers;
+mod redrive;
 mod sign;
 mod upkeep;
 mod wakes;
@@ -46,6 +48,7 @@ pub use builder::TransmitterBuilder;
 pub use config::{Config, ConfigError};
 pub use emit::{Emission, EmittedSet};
 pub use push::Progress;
+pub use redrive::RedriveReport;
 
 use sign::Signer;
 use wakes::Wakes;

@@ -3,16 +3,14 @@
 use serde_json::Map;
 
 use super::Transmitter;
+use super::commit::{Before, CHANGE_TRIES};
 use crate::error::Error;
 use crate::event::types;
 use crate::id::{Owner, StreamId};
 use crate::outbox::Lane;
 use crate::protocol::change_status;
-use crate::store::{DeadLetter, Queue, StoreError, StreamOverview, StreamUpdate, Totals};
+use crate::store::{StoreError, StreamOverview, Totals};
 use crate::stream::{StatusSetBy, StreamRecord, StreamStatus};
-
-/// How often a change is decided anew because the stream changed meanwhile.
-const CHANGE_TRIES: usize = 5;
 
 impl Transmitter {
     /// Changes the status of a stream on the transmitter's own account. The receiver is told by a
@@ -70,16 +68,12 @@ impl Transmitter {
         Ok(self.store.list_overviews(&self.core.issuer, after, most).await?)
     }
 
-    /// The dead letters of a stream, oldest first.
+    /// One stream and how it is doing, at a cost that does not depend on what waits.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or another error of the store.
-    pub async fn dead_letters(
-        &self,
-        stream: &StreamId,
-        most: usize,
-    ) -> Result<Vec<DeadLetter>, Error> {
-        Ok(self.store.dead_letters(&self.core.issuer, stream, most).await?)
+    pub async fn overview(&self, stream: &StreamId) -> Result<StreamOverview, Error> {
+        Ok(self.store.overview(&self.core.issuer, stream).await?)
     }
 
     /// What became of all entries.
@@ -136,34 +130,24 @@ impl Transmitter {
     /// One try of a change, decided on that record.
     async fn try_status(
         &self,
-        before: StreamRecord,
+        record: StreamRecord,
         status: StreamStatus,
         reason: Option<String>,
         set_by: StatusSetBy,
     ) -> Result<StreamRecord, Error> {
         let (core, now) = (&self.core, self.core.clock.now());
-        let stream = before.stream_id.clone();
-        let (was, version, generation) = (before.status, before.version, before.generation);
-        let record = change_status(before, status, reason.clone(), set_by, now)?;
-        let mut update = StreamUpdate::new(record, version);
-        if was != status {
+        let (was, stream) = (Before::of(&record), record.stream_id.clone());
+        let changes = record.status != status;
+        let record = change_status(record, status, reason.clone(), set_by, now)?;
+        let announce = if changes {
             let mut members = Map::new();
             members.insert("status".to_owned(), status.as_str().into());
-            if let Some(reason) = reason {
-                members.insert("reason".to_owned(), reason.into());
-            }
+            members.extend(reason.map(|reason| ("reason".to_owned(), reason.into())));
             let (lane, event_type) = (Lane::StreamUpdated, types::stream_updated());
-            update.announce = Some(core.control(lane, &stream, &event_type, &members, now)?);
-            if status == StreamStatus::Disabled {
-                update.queue = Queue::Discard;
-            }
-        }
-        let record = self.store.update_stream(update).await?;
-        if record.generation == generation {
-            core.wakes.wake([&stream]);
+            Some(core.control(lane, &stream, &event_type, &members, now)?)
         } else {
-            core.wakes.stream_changed(&stream);
-        }
-        Ok(record)
+            None
+        };
+        Ok(core.commit(&*self.store, was, record, announce).await?)
     }
 }

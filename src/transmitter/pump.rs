@@ -333,7 +333,7 @@ impl Progress {
                 self.returned += 1;
             }
             (Settled::Done, Fate::Delivered { .. }) => self.delivered += 1,
-            (Settled::Done, Fate::Retry(_)) => self.retried += 1,
+            (Settled::Done, Fate::Retry(_) | Fate::SignAnew(_)) => self.retried += 1,
             (Settled::Done, Fate::Dead(_)) => self.dead += 1,
         }
     }

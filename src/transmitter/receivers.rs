@@ -1,5 +1,6 @@
 //! What a receiver's request can cause (SSF 1.0 §8.1).
 
+use super::commit::{Before, CHANGE_TRIES};
 use super::{Core, Receivers, mint};
 use crate::auth::Caller;
 use crate::error::Error;
@@ -9,14 +10,10 @@ use crate::protocol::{
     SubjectRequest, VerificationRequest, change_status,
 };
 use crate::store::{
-    Activity, NewVerification, Queue, ReceiverStore, StoreError, StreamUpdate, SubjectChange,
-    VerificationQueued,
+    Activity, NewVerification, ReceiverStore, StoreError, SubjectChange, VerificationQueued,
 };
-use crate::stream::{StatusSetBy, StreamRecord, StreamStatus};
+use crate::stream::{StatusSetBy, StreamRecord};
 use crate::timestamp::Timestamp;
-
-/// How often a change is decided anew because the stream changed meanwhile.
-const CHANGE_TRIES: usize = 5;
 
 impl Receivers {
     /// Creates a stream (SSF 1.0 §8.1.1.1).
@@ -259,7 +256,7 @@ impl Core {
     }
 
     /// Changes a stream by compare-and-set: reads it, decides, commits; decides anew when it
-    /// changed meanwhile. A stream that becomes disabled loses its queue (SSF 1.0 §8.1.2.1).
+    /// changed meanwhile.
     async fn change(
         &self,
         store: &dyn ReceiverStore,
@@ -268,22 +265,10 @@ impl Core {
         change: impl Fn(StreamRecord) -> Result<StreamRecord, Error>,
     ) -> Result<StreamRecord, Error> {
         for _ in 0..CHANGE_TRIES {
-            let before = store.read_stream(&self.issuer, owner, stream).await?;
-            let (version, generation) = (before.version, before.generation);
-            let was = before.status;
-            let mut update = StreamUpdate::new(change(before)?, version);
-            if was != StreamStatus::Disabled && update.record.status == StreamStatus::Disabled {
-                update.queue = Queue::Discard;
-            }
-            match store.update_stream(update).await {
-                Ok(record) => {
-                    if record.generation == generation {
-                        self.wakes.wake([stream]);
-                    } else {
-                        self.wakes.stream_changed(stream);
-                    }
-                    return Ok(record);
-                }
+            let record = store.read_stream(&self.issuer, owner, stream).await?;
+            let before = Before::of(&record);
+            match self.commit(store, before, change(record)?, None).await {
+                Ok(record) => return Ok(record),
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -11,7 +11,7 @@ use crate::clock::Slept;
 use crate::error::Error;
 use crate::id::KeyId;
 use crate::keys::{KeyError, KeySet, PublicKey, SignBatch, Signed};
-use crate::outbox::{Backoff, Jitter, KeptToken};
+use crate::outbox::{Backoff, Jitter, KeptToken, Signature};
 use crate::set::{Algorithm, HeaderSegment, SigningInput};
 use crate::store::{Claimed, KeepToken};
 use crate::timestamp::Timestamp;
@@ -67,7 +67,7 @@ impl Core {
             self.signatures(&keys, &unsigned, now).await?
         };
         let mut fresh = fresh.into_iter();
-        let token = |entry| Some(keep(entry, signed_before(entry).or_else(|| fresh.next())?));
+        let token = |entry| Some(keep(entry, signed_before(entry).or_else(|| fresh.next())?, now));
         let tokens: Option<_> = entries.iter().map(token).collect();
         // There are as many fresh tokens as entries without one.
         tokens.ok_or_else(|| KeyError::NoCurrentKey.into())
@@ -170,9 +170,16 @@ impl Signer {
     }
 }
 
-/// The entry's token, if receivers can still verify it.
+/// The entry's token, if receivers can still verify it and did not refuse its key.
 fn verifiable<'e>(entry: &'e Claimed, keys: &KeySet, now: Timestamp) -> Option<&'e KeptToken> {
-    entry.token.as_ref().filter(|token| keys.is_published(&token.kid, now))
+    let token = entry.token.as_ref().filter(|token| keys.is_published(&token.kid, now))?;
+    match entry.signature {
+        Signature::Kept => Some(token),
+        // The receiver refused its key: it does only as long as no other signs.
+        Signature::OfCurrentKey => {
+            keys.current(now).is_none_or(|key| key.kid == token.kid).then_some(token)
+        }
+    }
 }
 
 /// The tokens of those entries that have one that can be verified.
@@ -181,15 +188,15 @@ fn kept_tokens<'e>(
     keys: &KeySet,
     now: Timestamp,
 ) -> Vec<KeepToken> {
-    let token = |entry| Some(keep(entry, verifiable(entry, keys, now)?.clone()));
+    let token = |entry| Some(keep(entry, verifiable(entry, keys, now)?.clone(), now));
     entries.into_iter().filter_map(token).collect()
 }
 
 /// Asks the store to keep a token for an entry. A stored token whose key has left the published
-/// set is replaced by it.
-fn keep(entry: &Claimed, token: KeptToken) -> KeepToken {
+/// set, or was refused, is replaced by it.
+fn keep(entry: &Claimed, token: KeptToken, now: Timestamp) -> KeepToken {
     let stream_id = entry.route.stream_id.clone();
-    let mut keep = KeepToken::new(stream_id, entry.jti.clone(), entry.fence, token);
+    let mut keep = KeepToken::new(stream_id, entry.jti.clone(), entry.fence, token, now);
     let old = entry.token.as_ref().map(|old| old.kid.clone());
     keep.replaces = old.filter(|old| *old != keep.token.kid);
     keep

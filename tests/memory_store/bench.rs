@@ -123,7 +123,7 @@ pub(crate) fn token(compact: &str, kid: &str) -> KeptToken {
 }
 
 pub(crate) fn keep(entry: &Claimed, token: KeptToken) -> KeepToken {
-    KeepToken::new(entry.route.stream_id.clone(), entry.jti.clone(), entry.fence, token)
+    KeepToken::new(entry.route.stream_id.clone(), entry.jti.clone(), entry.fence, token, at(0))
 }
 
 pub(crate) fn claim_request(now: Timestamp, most: usize, per_stream: usize) -> ClaimRequest {

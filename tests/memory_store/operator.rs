@@ -1,12 +1,14 @@
 //! The operator face.
 
 use ssf_transmitter::outbox::{DeadLetterReason, Fate};
-use ssf_transmitter::store::{OperatorStore, ReceiverStore, StoreError, WorkerStore};
+use ssf_transmitter::store::{
+    Backlog, LetterQuery, OperatorStore, ReceiverStore, StoreError, WorkerStore,
+};
 
 use crate::bench::{Bench, at, claim_request, delivered, fails, id, issuer, owner, record, rp};
 
 fn expired() -> Fate {
-    Fate::Dead(DeadLetterReason::AnnouncementExpired { attempts: 3 })
+    Fate::Dead(DeadLetterReason::AnnouncementExpired)
 }
 
 // Operator 1.
@@ -42,18 +44,20 @@ async fn overviews_come_in_pages_of_a_stable_order() {
 async fn an_overview_tells_what_waits_since_when_and_until_when() {
     let bench = Bench::with(&["s"]).await;
     let empty = bench.overview("s").await;
-    assert_eq!((empty.backlog, empty.oldest_pending, empty.next_attempt), (0, None, None));
+    assert_eq!((empty.backlog, empty.oldest_pending), (Backlog::Exactly(0), None));
+    assert_eq!(empty.next_attempt, None);
     for (set, now) in [("a", 4), ("b", 5)] {
         bench.emit("s", set, set, at(now)).await;
     }
     let fresh = bench.overview("s").await;
-    assert_eq!((fresh.backlog, fresh.oldest_pending), (2, Some(at(4))));
+    assert_eq!((fresh.backlog, fresh.oldest_pending), (Backlog::Exactly(2), Some(at(4))));
     assert_eq!(fresh.next_attempt, Some(at(4)));
     let held = bench.store.claim(claim_request(at(6), 1, 1)).await.unwrap();
     bench.settle(&held[0], expired(), at(6)).await;
     bench.report("s", fails(), at(6)).await;
     let failing = bench.overview("s").await;
-    assert_eq!((failing.backlog, failing.dead_letters, failing.health.failures), (1, 1, 1));
+    assert_eq!((failing.backlog, failing.dead_letters), (Backlog::Exactly(1), 1));
+    assert_eq!(failing.health.failures, 1);
     assert_eq!((failing.oldest_pending, failing.next_attempt), (Some(at(5)), Some(at(7))));
 }
 
@@ -88,12 +92,14 @@ async fn dead_letters_are_listed_oldest_first() {
         bench.settle(&held[0], expired(), at(died)).await;
     }
     let list = async |most| {
-        let letters = bench.store.dead_letters(&issuer(), &id("s"), most).await.unwrap();
+        let letters =
+            bench.store.dead_letters(&issuer(), &id("s"), &LetterQuery::new(most)).await.unwrap();
         letters.iter().map(|letter| letter.jti.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(list(9).await, ["first", "second", "third"]);
     assert_eq!(list(1).await, ["first"]);
-    let error = bench.store.dead_letters(&issuer(), &id("gone"), 1).await.unwrap_err();
+    let error =
+        bench.store.dead_letters(&issuer(), &id("gone"), &LetterQuery::new(1)).await.unwrap_err();
     assert!(matches!(error, StoreError::NotFound), "{error}");
 }
 

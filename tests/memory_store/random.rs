@@ -250,7 +250,7 @@ impl World {
             1 => Fate::Delivered { unusual_status: Some(200) },
             2 => Fate::Retry(now.after(std::time::Duration::from_secs(7))),
             3 => Fate::Return,
-            _ => Fate::Dead(DeadLetterReason::AnnouncementExpired { attempts: 3 }),
+            _ => Fate::Dead(DeadLetterReason::AnnouncementExpired),
         };
         let mut batch = SettleBatch::new(BreakerPolicy::default(), now);
         batch.settlements.push(settlement(&entry, fate.clone()));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ssf_transmitter::outbox::{DeadLetterReason, Lane, PollError};
 use ssf_transmitter::store::{
-    Acknowledgement, Activity, HandOutRequest, Kept, NewVerification, OperatorStore, Queue,
-    ReceiverStore, Settled, StoreError, StreamUpdate, SubjectChange, SweepRequest, Swept,
+    Acknowledgement, Activity, HandOutRequest, Kept, LetterQuery, NewVerification, OperatorStore,
+    Queue, ReceiverStore, Settled, StoreError, StreamUpdate, SubjectChange, SweepRequest, Swept,
     VerificationQueued, WorkerStore,
 };
 use ssf_transmitter::stream::{DefaultSubjects, Delivery, StatusSetBy, StreamRecord, StreamStatus};
@@ -128,7 +128,10 @@ async fn deleting_a_stream_removes_everything_of_it() {
     // A stream that gets the same identifier later inherits nothing.
     bench.create(record("s")).await;
     assert_eq!(bench.interested(&subject("x")).await, ["s"]);
-    assert_eq!(bench.store.dead_letters(&issuer(), &id("s"), 9).await.unwrap().len(), 0);
+    assert_eq!(
+        bench.store.dead_letters(&issuer(), &id("s"), &LetterQuery::new(9)).await.unwrap().len(),
+        0
+    );
     assert_eq!(bench.overview("s").await.totals.accepted, 0);
 }
 
@@ -246,7 +249,8 @@ async fn a_set_named_both_ways_ends_as_a_dead_letter() {
     both.errors = vec![(jti("a"), error.clone()), (jti("never-emitted"), error.clone())];
     both.now = at(9);
     bench.store.acknowledge(&issuer(), &rp(), &id("s"), both).await.unwrap();
-    let letters = bench.store.dead_letters(&issuer(), &id("s"), 9).await.unwrap();
+    let letters =
+        bench.store.dead_letters(&issuer(), &id("s"), &LetterQuery::new(9)).await.unwrap();
     assert_eq!(letters.len(), 1);
     assert_eq!((&letters[0].jti, letters[0].dead_at), (&jti("a"), at(9)));
     assert_eq!(letters[0].reason, DeadLetterReason::Reported(error));

@@ -2,8 +2,8 @@
 
 use ssf_transmitter::outbox::{DeadLetterReason, Fate};
 use ssf_transmitter::store::{
-    Claimed, KeepToken, Kept, OperatorStore, ReceiverStore, Settled, SweepRequest, Swept,
-    WorkerStore,
+    Claimed, KeepToken, Kept, LetterQuery, OperatorStore, ReceiverStore, Settled, SweepRequest,
+    Swept, WorkerStore,
 };
 use ssf_transmitter::stream::{Delivery, StatusSetBy, StreamStatus};
 
@@ -16,7 +16,6 @@ fn dead() -> Fate {
         status: 400,
         err: Some("invalid_request".to_owned()),
         description: None,
-        attempts: 1,
     })
 }
 
@@ -265,7 +264,8 @@ async fn settling_ends_claims_as_each_fate_says() {
     assert_eq!((jtis(&at_once), attempts(&at_once)), (vec!["return"], vec![0]));
     let later = bench.claim(at(5)).await;
     assert_eq!((jtis(&later), attempts(&later)), (vec!["retry"], vec![1]));
-    let letters = bench.store.dead_letters(&issuer(), &id("s"), 9).await.unwrap();
+    let letters =
+        bench.store.dead_letters(&issuer(), &id("s"), &LetterQuery::new(9)).await.unwrap();
     assert_eq!((letters.len(), letters[0].jti.as_str(), letters[0].dead_at), (1, "dead", at(3)));
     let totals = bench.overview("s").await.totals;
     assert_eq!(
@@ -302,7 +302,8 @@ async fn a_sweep_removes_old_dead_letters_in_bounded_batches() {
         bench.store.sweep(request).await.unwrap()
     };
     let left = async |stream: &str| {
-        let letters = bench.store.dead_letters(&issuer(), &id(stream), 9).await.unwrap();
+        let letters =
+            bench.store.dead_letters(&issuer(), &id(stream), &LetterQuery::new(9)).await.unwrap();
         letters.iter().map(|letter| letter.jti.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(sweep(1, 9).await, Swept::default());

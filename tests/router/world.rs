@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use ssf_transmitter::event::types;
 use ssf_transmitter::id::{Audience, ClientId, Issuer, KeyId, Owner, Scope, StreamId, TenantId};
 use ssf_transmitter::router::Router;
+use ssf_transmitter::store::LetterQuery;
 use ssf_transmitter::testkit::{SeededEntropy, VirtualClock, block_on};
 use ssf_transmitter::timestamp::Timestamp;
 use ssf_transmitter::{
@@ -103,7 +104,7 @@ impl World {
 
     pub(crate) fn dead_letters(&self, stream: &str) -> usize {
         let stream = StreamId::parse(stream).unwrap();
-        block_on(self.transmitter.dead_letters(&stream, 100)).unwrap().len()
+        block_on(self.transmitter.dead_letters(&stream, &LetterQuery::new(100))).unwrap().len()
     }
 
     /// All that is stored, as the operator sees it: records, versions, queues, what became of all

@@ -150,7 +150,8 @@ fn the_announcement_of_a_stop_has_three_tries_in_a_minute_and_goes_by_the_breake
     world.run_for(seconds(60));
     assert_eq!(world.sent()[before..], ["stream-updated paused"; 3]);
     let [letter] = &world.dead_letters(&stream)[..] else { panic!("one dead letter") };
-    assert_eq!(letter.reason, DeadLetterReason::AnnouncementExpired { attempts: 3 });
+    assert_eq!(letter.reason, DeadLetterReason::AnnouncementExpired);
+    assert_eq!(letter.attempts, 3);
     assert_eq!(world.totals().waiting, 1);
 }
 

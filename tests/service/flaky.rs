@@ -9,10 +9,11 @@ use ssf_transmitter::id::{Issuer, Owner, StreamId};
 use ssf_transmitter::routing::Interest;
 use ssf_transmitter::store::memory::MemoryStore;
 use ssf_transmitter::store::{
-    Acknowledgement, Activity, Change, ClaimRequest, Claimed, DeadLetter, Deleted, HandOut,
-    HandOutRequest, KeepToken, Kept, NewVerification, OperatorStore, Outbox, ReceiverStore,
-    SettleBatch, SettleReport, StoreError, StreamOverview, StreamStore, StreamUpdate,
-    SubjectChange, SweepRequest, Swept, Totals, VerificationQueued, WorkerStore,
+    Acknowledgement, Activity, Change, ClaimRequest, Claimed, DeadLetter, Deleted, GiveUpHeld,
+    HandOut, HandOutRequest, HeldStream, KeepToken, Kept, LetterQuery, NewVerification,
+    OperatorStore, Outbox, ReceiverStore, Redrive, Redriven, SettleBatch, SettleReport, StoreError,
+    StreamOverview, StreamStore, StreamUpdate, SubjectChange, SweepRequest, Swept, Totals,
+    VerificationQueued, WorkerStore,
 };
 use ssf_transmitter::stream::StreamRecord;
 use ssf_transmitter::timestamp::Timestamp;
@@ -210,6 +211,19 @@ impl WorkerStore for FlakyStore {
     ) -> Result<Option<Timestamp>, StoreError> {
         self.0.inner.next_due(issuer, now).await
     }
+
+    async fn held_streams(
+        &self,
+        issuer: &Issuer,
+        after: Option<&StreamId>,
+        most: usize,
+    ) -> Result<Vec<HeldStream>, StoreError> {
+        self.0.inner.held_streams(issuer, after, most).await
+    }
+
+    async fn give_up_held(&self, issuer: &Issuer, request: GiveUpHeld) -> Result<u64, StoreError> {
+        self.0.inner.give_up_held(issuer, request).await
+    }
 }
 
 #[async_trait]
@@ -229,6 +243,14 @@ impl OperatorStore for FlakyStore {
         most: usize,
     ) -> Result<Vec<StreamOverview>, StoreError> {
         self.0.inner.list_overviews(issuer, after, most).await
+    }
+
+    async fn overview(
+        &self,
+        issuer: &Issuer,
+        stream: &StreamId,
+    ) -> Result<StreamOverview, StoreError> {
+        self.0.inner.overview(issuer, stream).await
     }
 
     async fn interest(
@@ -253,9 +275,18 @@ impl OperatorStore for FlakyStore {
         &self,
         issuer: &Issuer,
         stream: &StreamId,
-        most: usize,
+        query: &LetterQuery,
     ) -> Result<Vec<DeadLetter>, StoreError> {
-        self.0.inner.dead_letters(issuer, stream, most).await
+        self.0.inner.dead_letters(issuer, stream, query).await
+    }
+
+    async fn redrive(
+        &self,
+        issuer: &Issuer,
+        stream: &StreamId,
+        redrive: Redrive,
+    ) -> Result<Vec<Redriven>, StoreError> {
+        self.0.inner.redrive(issuer, stream, redrive).await
     }
 
     async fn totals(&self, issuer: &Issuer) -> Result<Totals, StoreError> {

@@ -24,8 +24,8 @@ use ssf_transmitter::protocol::{
 use ssf_transmitter::set::{Algorithm, SetError};
 use ssf_transmitter::store::memory::MemoryStore;
 use ssf_transmitter::store::{
-    ClaimRequest, OperatorStore, Outbox, ReceiverStore, StoreError, StreamStore, StreamUpdate,
-    WorkerStore,
+    ClaimRequest, LetterFilter, LetterQuery, OperatorStore, Outbox, ReceiverStore, StoreError,
+    StreamStore, StreamUpdate, WorkerStore,
 };
 use ssf_transmitter::timestamp::Timestamp;
 use ssf_transmitter::transmitter::{Receivers, Transmitter};
@@ -58,7 +58,9 @@ fn every_future_of_the_service_may_move_between_threads() {
         send(transmitter.suspend_client(&caller.owner, None)),
         send(transmitter.resume_client(&caller.owner)),
         send(transmitter.streams(None, 1)),
-        send(transmitter.dead_letters(stream, 1)),
+        send(transmitter.overview(stream)),
+        send(transmitter.dead_letters(stream, &LetterQuery::new(1))),
+        send(transmitter.redrive(stream, LetterFilter::default())),
         send(transmitter.totals()),
     ));
     drop((
@@ -222,7 +224,7 @@ fn no_debug_form_shows_a_secret_p13() {
     show(&claimed);
     let record = ready(world.store.find_stream(&issuer, &stream)).unwrap();
     show(&StreamUpdate::new(record, 1));
-    show(&ready(world.transmitter.dead_letters(&stream, 10)).unwrap());
+    show(&ready(world.transmitter.dead_letters(&stream, &LetterQuery::new(10))).unwrap());
     world.keys.set(Mood::Signs);
     world.run_for(seconds(120));
     assert_eq!(world.totals().delivered, 1);

@@ -19,7 +19,7 @@ use ssf_transmitter::id::{
 };
 use ssf_transmitter::protocol::{Credentials, bearer_token};
 use ssf_transmitter::routing::Explanation;
-use ssf_transmitter::store::{DeadLetter, StreamOverview};
+use ssf_transmitter::store::{DeadLetter, LetterQuery, StreamOverview};
 use ssf_transmitter::stream::StreamStatus;
 use ssf_transmitter::subject::Subject;
 use ssf_transmitter::timestamp::Timestamp;
@@ -181,7 +181,7 @@ fn overview(stream: &StreamOverview, now: Timestamp) -> Value {
         "client_id": record.owner.client,
         "status": record.status,
         "reason": record.reason,
-        "backlog": stream.backlog,
+        "backlog": stream.backlog.entries(),
         "oldest_pending_age": stream.oldest_pending.map(|at| now.since(at).as_secs_f64()),
         "last_success": health.last_success.map(|at| at.to_string()),
         "last_error": health.last_error.as_ref()
@@ -213,7 +213,8 @@ impl Admin {
     }
 
     async fn dead_letters(&self, id: &str) -> Result<Response<Bytes>, Refused> {
-        let letters = self.transmitter.dead_letters(&stream(id)?, LETTERS).await?;
+        let letters =
+            self.transmitter.dead_letters(&stream(id)?, &LetterQuery::new(LETTERS)).await?;
         let letters: Vec<_> = letters.iter().map(letter).collect();
         Ok(json(StatusCode::OK, &json!({"dead_letters": letters})))
     }

@@ -4,12 +4,15 @@ mod operator;
 mod receiver;
 mod worker;
 
-pub use operator::{DeadLetter, StreamOverview, Totals};
+pub use operator::{
+    Backlog, DeadLetter, LetterFilter, LetterPlace, LetterQuery, Redrive, RedriveLetter, Redriven,
+    StreamOverview, Totals,
+};
 pub use receiver::{
     Acknowledgement, Activity, Deleted, HandOut, HandOutRequest, NewControl, NewVerification,
     Queue, StreamUpdate, SubjectChange, VerificationQueued,
 };
 pub use worker::{
-    ClaimRequest, Claimed, HealthChange, KeepToken, Kept, Route, SettleBatch, SettleReport,
-    Settled, Settlement, SweepRequest, Swept,
+    ClaimRequest, Claimed, GiveUpHeld, HealthChange, HeldStream, KeepToken, Kept, Route,
+    SettleBatch, SettleReport, Settled, Settlement, SweepRequest, Swept,
 };

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use crate::id::{Audience, Issuer, Jti, KeyId, StreamId, WorkerId};
-use crate::outbox::{BreakerPolicy, Fate, Fence, Jitter, KeptToken, Lane, StreamReport, Verdict};
+use crate::outbox::{
+    BreakerPolicy, Fate, Fence, Held, HeldLimits, Jitter, KeptToken, Lane, Signature, StreamReport,
+    Verdict,
+};
 use crate::set::SetBody;
 use crate::stream::{Delivery, StatusSetBy, StreamRecord, StreamStatus};
 use crate::timestamp::Timestamp;
@@ -92,6 +95,8 @@ pub struct Claimed {
     pub fence: Fence,
     /// The token of an earlier attempt.
     pub token: Option<KeptToken>,
+    /// Whether that token is to be sent, or one of the key that signs now.
+    pub signature: Signature,
     /// The stream's route at the claim; entries of one stream share it.
     pub route: Arc<Route>,
 }
@@ -107,7 +112,17 @@ impl Claimed {
         fence: Fence,
         route: Arc<Route>,
     ) -> Self {
-        Self { jti, lane, body, emitted_at, attempts: 0, fence, token: None, route }
+        Self {
+            jti,
+            lane,
+            body,
+            emitted_at,
+            attempts: 0,
+            fence,
+            token: None,
+            signature: Signature::Kept,
+            route,
+        }
     }
 }
 
@@ -123,15 +138,23 @@ pub struct KeepToken {
     pub fence: Fence,
     /// The token.
     pub token: KeptToken,
-    /// A key that is no longer published: a token it signed is replaced.
+    /// A key that is no longer published or was refused: a token it signed is replaced.
     pub replaces: Option<KeyId>,
+    /// When the SET is about to leave. The first time is that of the entry's first attempt.
+    pub at: Timestamp,
 }
 
 impl KeepToken {
-    /// That token for that claimed entry.
+    /// That token for that claimed entry, about to leave at that time.
     #[must_use]
-    pub const fn new(stream_id: StreamId, jti: Jti, fence: Fence, token: KeptToken) -> Self {
-        Self { stream_id, jti, fence, token, replaces: None }
+    pub const fn new(
+        stream_id: StreamId,
+        jti: Jti,
+        fence: Fence,
+        token: KeptToken,
+        at: Timestamp,
+    ) -> Self {
+        Self { stream_id, jti, fence, token, replaces: None, at }
     }
 }
 
@@ -279,4 +302,44 @@ pub struct Swept {
     pub dead_letters: u64,
     /// Idempotency keys removed.
     pub idempotency_keys: u64,
+}
+
+/// A stream that holds entries nobody is being sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeldStream {
+    /// The stream.
+    pub stream_id: StreamId,
+    /// What it holds.
+    pub held: Held,
+}
+
+impl HeldStream {
+    /// That stream, which holds that.
+    #[must_use]
+    pub const fn new(stream_id: StreamId, held: Held) -> Self {
+        Self { stream_id, held }
+    }
+}
+
+/// Asks to give up the oldest of what a stream holds.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct GiveUpHeld {
+    /// The stream.
+    pub stream_id: StreamId,
+    /// What it may hold.
+    pub limits: HeldLimits,
+    /// The time.
+    pub now: Timestamp,
+    /// At most so many entries.
+    pub most: usize,
+}
+
+impl GiveUpHeld {
+    /// Gives up what is beyond those limits at that time, at most that many entries.
+    #[must_use]
+    pub const fn new(stream_id: StreamId, limits: HeldLimits, now: Timestamp, most: usize) -> Self {
+        Self { stream_id, limits, now, most }
+    }
 }

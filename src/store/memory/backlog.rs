@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::schedule::Due;
 use crate::id::{Jti, OrderKey};
-use crate::outbox::{Fence, KeptToken, Lane};
+use crate::outbox::{Happening, KeptToken, Lane, Life, Step};
 use crate::set::SetBody;
-use crate::store::NewControl;
+use crate::store::{DeadLetter, NewControl};
 use crate::timestamp::Timestamp;
 
 /// An entry that is not settled yet.
@@ -15,18 +15,14 @@ pub(super) struct Entry {
     pub(super) jti: Jti,
     pub(super) lane: Lane,
     /// Absent for control entries: they keep their order with each other.
-    order_key: Option<OrderKey>,
+    pub(super) order_key: Option<OrderKey>,
     pub(super) body: SetBody,
     pub(super) emitted_at: Timestamp,
-    pub(super) attempts: u32,
-    pub(super) fence: Fence,
+    /// When its present life began: when it was emitted, or redriven.
+    pub(super) queued_at: Timestamp,
+    pub(super) first_attempt: Option<Timestamp>,
     pub(super) token: Option<KeptToken>,
-    /// While it is held, the end of the lease.
-    due: Due,
-    held: bool,
-    /// A control entry goes out though the breaker is open; once it failed with its stream, it
-    /// waits for the breaker like all others.
-    pub(super) waits_for_breaker: bool,
+    life: Life,
 }
 
 /// The unsettled entries of one stream, numbered in the order they came.
@@ -39,6 +35,7 @@ pub(super) struct Backlog {
     entries: BTreeMap<u64, Entry>,
     by_jti: HashMap<Jti, u64>,
     by_key: BTreeSet<(OrderKey, u64)>,
+    ordinary_bytes: u64,
     heads_at_once: BTreeSet<u64>,
     heads_later: BTreeSet<(Timestamp, u64)>,
     updates: BTreeSet<u64>,
@@ -58,6 +55,11 @@ impl Backlog {
         self.by_key.len()
     }
 
+    /// The bytes of the claims of the ordinary ones.
+    pub(super) fn ordinary_bytes(&self) -> u64 {
+        self.ordinary_bytes
+    }
+
     /// The oldest entry.
     pub(super) fn oldest(&self) -> Option<&Entry> {
         self.entries.values().next()
@@ -65,6 +67,10 @@ impl Backlog {
 
     pub(super) fn contains(&self, jti: &Jti) -> bool {
         self.by_jti.contains_key(jti)
+    }
+
+    pub(super) fn get(&self, jti: &Jti) -> Option<&Entry> {
+        self.entries.get(self.by_jti.get(jti)?)
     }
 
     pub(super) fn get_mut(&mut self, jti: &Jti) -> Option<&mut Entry> {
@@ -86,10 +92,26 @@ impl Backlog {
 
     /// Adds an ordinary entry.
     pub(super) fn push(&mut self, jti: Jti, key: &OrderKey, body: SetBody, now: Timestamp) {
-        let number = self.insert(Entry {
-            order_key: Some(key.clone()),
-            ..Entry::new(jti, Lane::Ordinary, body, now)
-        });
+        self.push_ordinary(key, Entry::new(jti, Lane::Ordinary, body, now));
+    }
+
+    /// Adds an ordinary entry that lives again.
+    pub(super) fn push_again(
+        &mut self,
+        jti: Jti,
+        key: &OrderKey,
+        token: Option<KeptToken>,
+        letter: DeadLetter,
+        now: Timestamp,
+    ) {
+        let DeadLetter { body, emitted_at, .. } = letter;
+        let entry = Entry::new(jti, Lane::Ordinary, body, now);
+        self.push_ordinary(key, Entry { emitted_at, token, ..entry });
+    }
+
+    fn push_ordinary(&mut self, key: &OrderKey, entry: Entry) {
+        self.ordinary_bytes += entry.bytes();
+        let number = self.insert(Entry { order_key: Some(key.clone()), ..entry });
         self.by_key.insert((key.clone(), number));
         if self.head(key) == Some(number) {
             self.list(number);
@@ -114,6 +136,7 @@ impl Backlog {
         let entry = self.entries.remove(&number)?;
         match &entry.order_key {
             Some(key) => {
+                self.ordinary_bytes -= entry.bytes();
                 let was_head = self.head(key) == Some(number);
                 self.by_key.remove(&(key.clone(), number));
                 if let (true, Some(next)) = (was_head, self.head(key)) {
@@ -186,44 +209,24 @@ impl Backlog {
         free(&self.control_leases, 1)
     }
 
-    /// Marks an entry as held.
-    pub(super) fn hold(
-        &mut self,
-        jti: &Jti,
-        fence: Fence,
-        lease_until: Timestamp,
-    ) -> Option<&Entry> {
-        self.reschedule(jti, |entry| {
-            entry.held = true;
-            entry.due = Due::At(lease_until);
-            entry.fence = fence;
-        })
-    }
-
-    /// Ends a claim: the entry can be claimed again when `due` says so.
-    pub(super) fn release(&mut self, jti: &Jti, due: Due) {
-        self.reschedule(jti, |entry| {
-            entry.held = false;
-            entry.due = due;
-        });
+    /// Lets an entry live on in another state.
+    pub(super) fn live_on(&mut self, jti: &Jti, life: Life) -> Option<&Entry> {
+        let number = *self.by_jti.get(jti)?;
+        self.unlist(number);
+        self.entries.get_mut(&number)?.life = life;
+        self.list(number);
+        self.entries.get(&number)
     }
 
     /// Ends the waits of control entries that nobody holds.
-    pub(super) fn hasten_control(&mut self) {
+    pub(super) fn restart_control(&mut self) {
         for number in self.updates.iter().chain(&self.verification) {
-            if let Some(entry) = self.entries.get_mut(number).filter(|entry| !entry.held) {
-                entry.due = Due::AtOnce;
-                entry.waits_for_breaker = false;
+            if let Some(entry) = self.entries.get_mut(number)
+                && let Step::GoesOn(life) = entry.life.after(Happening::Restart)
+            {
+                entry.life = life;
             }
         }
-    }
-
-    fn reschedule(&mut self, jti: &Jti, change: impl FnOnce(&mut Entry)) -> Option<&Entry> {
-        let number = *self.by_jti.get(jti)?;
-        self.unlist(number);
-        change(self.entries.get_mut(&number)?);
-        self.list(number);
-        self.entries.get(&number)
     }
 
     fn insert(&mut self, entry: Entry) -> u64 {
@@ -242,27 +245,27 @@ impl Backlog {
     /// Enters an entry, a head or a control entry, in the lists by time.
     fn list(&mut self, number: u64) {
         let Some(entry) = self.entries.get(&number) else { return };
-        match (entry.due, &entry.order_key) {
-            (Due::AtOnce, Some(_)) => {
+        match (entry.life.due(), &entry.order_key) {
+            (None, Some(_)) => {
                 self.heads_at_once.insert(number);
             }
-            (Due::At(at), Some(_)) => {
+            (Some(at), Some(_)) => {
                 self.heads_later.insert((at, number));
-                if entry.held {
+                if entry.life.is_claimed() {
                     self.leases.insert((at, number));
                 }
             }
-            (Due::At(at), None) if entry.held => {
+            (Some(at), None) if entry.life.is_claimed() => {
                 self.control_leases.insert((at, number));
             }
-            (_, None) | (Due::Never, Some(_)) => {}
+            (_, None) => {}
         }
     }
 
     fn unlist(&mut self, number: u64) {
         let Some(entry) = self.entries.get(&number) else { return };
         self.heads_at_once.remove(&number);
-        if let Due::At(at) = entry.due {
+        if let Some(at) = entry.life.due() {
             self.heads_later.remove(&(at, number));
             self.leases.remove(&(at, number));
             self.control_leases.remove(&(at, number));
@@ -278,23 +281,21 @@ impl Entry {
             order_key: None,
             body,
             emitted_at: now,
-            attempts: 0,
-            fence: Fence::default(),
+            queued_at: now,
+            first_attempt: None,
             token: None,
-            due: Due::AtOnce,
-            held: false,
-            waits_for_breaker: false,
+            life: Life::default(),
         }
     }
 
-    /// When it can be claimed, as far as it is for the entry to say.
-    pub(super) fn due(&self) -> Due {
-        self.due
+    /// Where it is in its life.
+    pub(super) fn life(&self) -> Life {
+        self.life
     }
 
-    /// Whether a claim of it has not ended, its lease lasting or not.
-    pub(super) fn is_held(&self) -> bool {
-        self.held
+    /// The size of its claims.
+    fn bytes(&self) -> u64 {
+        self.body.as_str().len() as u64
     }
 }
 
@@ -309,6 +310,11 @@ fn free(leases: &BTreeSet<(Timestamp, u64)>, most: usize) -> Due {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outbox::State;
+
+    fn in_state(state: State) -> Life {
+        Life { state, ..Life::default() }
+    }
 
     fn push(backlog: &mut Backlog, set: &str, key: &str) -> Jti {
         let jti = Jti::parse(set).unwrap();
@@ -328,9 +334,9 @@ mod tests {
         let lists = |b: &Backlog| (b.heads_at_once.len(), b.heads_later.len(), b.leases.len());
         assert_eq!(lists(&backlog), (1, 0, 0));
         let later = Timestamp::from_seconds(9);
-        backlog.hold(&first, Fence(1), later);
+        backlog.live_on(&first, in_state(State::Claimed { until: later }));
         assert_eq!((lists(&backlog), backlog.heads_due()), ((0, 1, 1), Due::At(later)));
-        backlog.release(&first, Due::At(later));
+        backlog.live_on(&first, in_state(State::Retrying { at: later }));
         assert_eq!((lists(&backlog), backlog.heads_due()), ((0, 1, 0), Due::At(later)));
         backlog.remove(&first);
         assert_eq!((lists(&backlog), backlog.heads_due()), ((1, 0, 0), Due::AtOnce));
@@ -342,7 +348,7 @@ mod tests {
         for n in 0..9 {
             let jti = push(&mut backlog, &n.to_string(), "k");
             if n % 2 == 0 {
-                backlog.hold(&jti, Fence(n), Timestamp::default());
+                backlog.live_on(&jti, in_state(State::Claimed { until: Timestamp::default() }));
             }
         }
         for n in 0..9 {
@@ -350,6 +356,7 @@ mod tests {
         }
         assert_eq!((backlog.len(), backlog.by_jti.len(), backlog.by_key.len()), (0, 0, 0));
         assert_eq!((backlog.heads_due(), backlog.leases.len()), (Due::Never, 0));
+        assert_eq!(backlog.ordinary_bytes(), 0);
     }
 
     #[test]
@@ -357,7 +364,7 @@ mod tests {
         let mut backlog = Backlog::default();
         push(&mut backlog, "fresh", "k1");
         let retried = push(&mut backlog, "retried", "k2");
-        backlog.release(&retried, Due::At(Timestamp::from_seconds(5)));
+        backlog.live_on(&retried, in_state(State::Retrying { at: Timestamp::from_seconds(5) }));
         let next = |now| backlog.next_head(Timestamp::from_seconds(now)).map(|e| e.jti.as_str());
         assert_eq!((next(4), next(5)), (Some("fresh"), Some("retried")));
     }

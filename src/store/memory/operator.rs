@@ -1,16 +1,21 @@
 //! The operator face of the store in memory.
 
+use std::collections::HashSet;
 use std::ops::Bound;
 
 use async_trait::async_trait;
 
 use super::MemoryStore;
+use super::interest::takes_entries;
 use super::schedule::Due;
-use super::state::add;
+use super::state::IssuerState;
 use super::stream::Stream;
 use crate::id::{Issuer, Owner, StreamId};
 use crate::routing::Interest;
-use crate::store::{DeadLetter, OperatorStore, StoreError, StreamOverview, Totals};
+use crate::store::{
+    Backlog, DeadLetter, LetterQuery, OperatorStore, Redrive, RedriveLetter, Redriven, StoreError,
+    StreamOverview, Totals,
+};
 use crate::stream::StreamRecord;
 use crate::subject::Subject;
 use crate::timestamp::Timestamp;
@@ -38,6 +43,16 @@ impl OperatorStore for MemoryStore {
         let state = state.of(issuer);
         let page = state.listing.range::<StreamId, _>((after, Bound::Unbounded)).take(most);
         Ok(page.filter_map(|id| state.streams.get(id)).map(|stream| overview(stream)).collect())
+    }
+
+    async fn overview(
+        &self,
+        issuer: &Issuer,
+        stream: &StreamId,
+    ) -> Result<StreamOverview, StoreError> {
+        let mut state = self.lock();
+        let stream = state.of(issuer).streams.get(stream).ok_or(StoreError::NotFound)?;
+        Ok(overview(stream))
     }
 
     async fn interest(
@@ -68,11 +83,24 @@ impl OperatorStore for MemoryStore {
         &self,
         issuer: &Issuer,
         stream: &StreamId,
-        most: usize,
+        query: &LetterQuery,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let mut state = self.lock();
         let stream = state.of(issuer).streams.get(stream).ok_or(StoreError::NotFound)?;
-        Ok(stream.dead_letters.values().take(most).cloned().collect())
+        let after = query.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let letters =
+            stream.dead_letters.range((after, Bound::Unbounded)).map(|(_, letter)| letter);
+        let meant = letters.filter(|letter| query.filter.matches(letter));
+        Ok(meant.take(query.most).cloned().collect())
+    }
+
+    async fn redrive(
+        &self,
+        issuer: &Issuer,
+        stream: &StreamId,
+        redrive: Redrive,
+    ) -> Result<Vec<Redriven>, StoreError> {
+        self.lock().of(issuer).redrive(stream, redrive)
     }
 
     async fn totals(&self, issuer: &Issuer) -> Result<Totals, StoreError> {
@@ -80,9 +108,38 @@ impl OperatorStore for MemoryStore {
         let state = state.of(issuer);
         let mut totals = state.departed;
         for stream in state.streams.values() {
-            add(&mut totals, stream.totals());
+            totals += stream.totals();
         }
         Ok(totals)
+    }
+}
+
+impl IssuerState {
+    fn redrive(&mut self, id: &StreamId, redrive: Redrive) -> Result<Vec<Redriven>, StoreError> {
+        let stream = self.streams.get_mut(id).ok_or(StoreError::NotFound)?;
+        if !takes_entries(&stream.record) {
+            return Err(StoreError::StreamDisabled);
+        }
+        let mut new = HashSet::new();
+        let there = |letter: &&RedriveLetter| stream.dead_letters.contains_key(&letter.place);
+        for letter in redrive.letters.iter().filter(there) {
+            let jti = letter.new_jti.as_ref().unwrap_or(&letter.place.jti);
+            stream.check_unused(jti)?;
+            if !new.insert(jti) {
+                return Err(StoreError::IdTaken);
+            }
+        }
+        let mut redriven = Vec::with_capacity(redrive.letters.len());
+        for letter in redrive.letters {
+            let place = letter.place.clone();
+            let outcome = stream.redrive(letter, redrive.now);
+            if outcome == Redriven::Done {
+                self.graves.remove(&(place, id.clone()));
+            }
+            redriven.push(outcome);
+        }
+        self.changed(id);
+        Ok(redriven)
     }
 }
 
@@ -90,7 +147,7 @@ fn overview(stream: &Stream) -> StreamOverview {
     let oldest_pending = stream.backlog.oldest().map(|entry| entry.emitted_at);
     let totals = stream.totals();
     StreamOverview {
-        backlog: totals.waiting,
+        backlog: Backlog::Exactly(totals.waiting),
         oldest_pending,
         next_attempt: next_attempt(stream, oldest_pending),
         dead_letters: stream.dead_letters.len() as u64,

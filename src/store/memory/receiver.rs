@@ -4,12 +4,12 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use super::interest::takes_entries;
-use super::state::{IssuerState, add};
+use super::state::IssuerState;
 use crate::id::{Issuer, Owner, StreamId};
-use crate::outbox::DeadLetterReason;
+use crate::outbox::{Discard, Happening};
 use crate::store::{
     Acknowledgement, Activity, Change, Deleted, HandOut, HandOutRequest, KeepToken, Kept,
-    NewVerification, Queue, ReceiverStore, StoreError, StreamUpdate, SubjectChange,
+    NewVerification, Queue, ReceiverStore, Settled, StoreError, StreamUpdate, SubjectChange,
     VerificationQueued,
 };
 use crate::stream::{StreamRecord, StreamStatus};
@@ -167,7 +167,9 @@ impl IssuerState {
         let stream = self.replace(record.clone()).ok_or(StoreError::NotFound)?;
         match queue {
             Queue::Keep => {}
-            Queue::Discard => stream.discard_disabled(),
+            Queue::Discard => {
+                stream.discard(Discard::StreamDisabled);
+            }
         }
         if let Some(control) = announce {
             stream.accept_control(control);
@@ -179,8 +181,8 @@ impl IssuerState {
     fn delete(&mut self, owner: &Owner, id: &StreamId) -> Result<Deleted, StoreError> {
         self.owned(owner, id)?;
         let mut stream = self.remove(id).ok_or(StoreError::NotFound)?;
-        let discarded = stream.discard_deleted();
-        add(&mut self.departed, stream.totals());
+        let discarded = stream.discard(Discard::StreamDeleted);
+        self.departed += stream.totals();
         Ok(Deleted::new(discarded))
     }
 
@@ -231,15 +233,14 @@ impl IssuerState {
         self.owned(owner, id)?;
         // Errors first: what is named both ways ends as a dead letter.
         for (jti, error) in errors {
-            self.bury(id, &jti, DeadLetterReason::Reported(error), now);
+            self.happen(id, &jti, Happening::Report(error), now);
         }
-        let stream = self.owned(owner, id)?;
-        let waiting = stream.totals().waiting;
+        let mut delivered = false;
         for jti in acks {
-            stream.deliver(&jti, None);
+            delivered |= self.happen(id, &jti, Happening::Acknowledge, now) == Settled::Done;
         }
-        if stream.totals().waiting < waiting {
-            stream.health.last_success = Some(now);
+        if delivered {
+            self.owned(owner, id)?.health.last_success = Some(now);
         }
         self.changed(id);
         Ok(())

@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::interest::Interests;
 use super::schedule::Schedule;
-use super::stream::{Death, Stream};
+use super::stream::{Happened, Stream};
 use crate::id::{IdempotencyKey, Issuer, Jti, Owner, StreamId};
-use crate::outbox::DeadLetterReason;
-use crate::store::{Appended, StoreError, Totals};
+use crate::outbox::Happening;
+use crate::store::{Appended, LetterPlace, Settled, StoreError, Totals};
 use crate::stream::{StreamRecord, StreamStatus};
 use crate::timestamp::Timestamp;
 
@@ -38,7 +38,9 @@ pub(super) struct IssuerState {
     pub(super) schedule: Schedule,
     /// The enabled streams, by the time their receivers were last active.
     pub(super) active: BTreeSet<(Timestamp, StreamId)>,
-    pub(super) graves: BTreeSet<(Death, StreamId)>,
+    pub(super) graves: BTreeSet<(LetterPlace, StreamId)>,
+    /// The streams that hold ordinary entries nobody is being sent.
+    pub(super) holding: BTreeSet<StreamId>,
     pub(super) first_results: FirstResults,
     /// What became of the entries of streams that were deleted.
     pub(super) departed: Totals,
@@ -90,8 +92,9 @@ impl IssuerState {
         self.interests.forget_subjects(id);
         self.schedule.remove(id);
         self.active.remove(&(stream.active_at, id.clone()));
-        for death in stream.dead_letters.keys() {
-            self.graves.remove(&(*death, id.clone()));
+        self.holding.remove(id);
+        for place in stream.dead_letters.keys() {
+            self.graves.remove(&(place.clone(), id.clone()));
         }
         Some(stream)
     }
@@ -106,17 +109,22 @@ impl IssuerState {
         Some(stream)
     }
 
-    /// Ends an entry as a dead letter.
-    pub(super) fn bury(
+    /// Lets something happen to an entry.
+    pub(super) fn happen(
         &mut self,
         id: &StreamId,
         jti: &Jti,
-        reason: DeadLetterReason,
+        happening: Happening,
         now: Timestamp,
-    ) {
-        let Some(stream) = self.streams.get_mut(id) else { return };
-        if let Some(death) = stream.bury(jti, reason, now) {
-            self.graves.insert((death, id.clone()));
+    ) -> Settled {
+        let Some(stream) = self.streams.get_mut(id) else { return Settled::Gone };
+        match stream.happen(jti, happening, now) {
+            Happened::Nothing => Settled::Gone,
+            Happened::Done => Settled::Done,
+            Happened::Died(place) => {
+                self.graves.insert((place, id.clone()));
+                Settled::Done
+            }
         }
     }
 
@@ -128,10 +136,18 @@ impl IssuerState {
         list_active(&mut self.active, stream);
     }
 
-    /// Enters in the schedule when a stream that changed is due.
+    /// Enters in the schedule when a stream that changed is due, and whether it holds entries.
     pub(super) fn changed(&mut self, id: &StreamId) {
-        if let Some(stream) = self.streams.get(id) {
-            self.schedule.set(id, stream.due(usize::MAX));
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        self.schedule.set(id, stream.due(usize::MAX));
+        let holds = stream.held().is_some();
+        if holds != stream.listed_as_holding {
+            stream.listed_as_holding = holds;
+            if holds {
+                self.holding.insert(id.clone());
+            } else {
+                self.holding.remove(id);
+            }
         }
     }
 }
@@ -142,17 +158,4 @@ fn list_active(active: &mut BTreeSet<(Timestamp, StreamId)>, stream: &Stream) {
         StreamStatus::Enabled => active.insert(row),
         StreamStatus::Paused | StreamStatus::Disabled => active.remove(&row),
     };
-}
-
-/// Adds what became of some entries to what became of others.
-pub(super) fn add(sum: &mut Totals, more: Totals) {
-    sum.accepted += more.accepted;
-    sum.waiting += more.waiting;
-    sum.delivered += more.delivered;
-    sum.delivered_unusually += more.delivered_unusually;
-    sum.dead += more.dead;
-    sum.discarded_disabled += more.discarded_disabled;
-    sum.discarded_deleted += more.discarded_deleted;
-    sum.discarded_replaced += more.discarded_replaced;
-    sum.tokens_replaced += more.tokens_replaced;
 }

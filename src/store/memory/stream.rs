@@ -6,9 +6,14 @@ use std::sync::Arc;
 use super::backlog::{Backlog, Entry};
 use super::schedule::Due;
 use crate::id::{Jti, OrderKey};
-use crate::outbox::{Breaker, DeadLetterReason, Fence, Health, Lane, may_leave};
+use crate::outbox::{
+    Breaker, DeadLetterReason, Discard, End, Fence, Happening, Health, Held, Lane, Step, may_leave,
+};
 use crate::set::SetBody;
-use crate::store::{Claimed, DeadLetter, KeepToken, Kept, NewControl, Route, StoreError, Totals};
+use crate::store::{
+    Claimed, DeadLetter, KeepToken, Kept, LetterPlace, NewControl, RedriveLetter, Redriven, Route,
+    StoreError, Totals,
+};
 use crate::stream::{Delivery, StreamRecord, StreamStatus};
 use crate::timestamp::Timestamp;
 
@@ -20,16 +25,24 @@ pub(super) struct Stream {
     route: Arc<Route>,
     pub(super) health: Health,
     pub(super) backlog: Backlog,
-    /// By the time of their death, then in the order of it.
-    pub(super) dead_letters: BTreeMap<Death, DeadLetter>,
+    pub(super) dead_letters: BTreeMap<LetterPlace, DeadLetter>,
     /// What became of entries; those that wait are counted by the backlog.
     totals: Totals,
     pub(super) active_at: Timestamp,
     pub(super) verified_at: Option<Timestamp>,
+    /// Whether it is listed among those that hold entries nobody is being sent.
+    pub(super) listed_as_holding: bool,
 }
 
-/// When a dead letter died, and the how manieth of its stream it was.
-pub(super) type Death = (Timestamp, u64);
+/// What came of what happened to an entry.
+pub(super) enum Happened {
+    /// It cannot happen, and changed nothing.
+    Nothing,
+    /// The entry lives on, or ended otherwise than dead.
+    Done,
+    /// The entry is a dead letter now.
+    Died(LetterPlace),
+}
 
 impl Stream {
     pub(super) fn new(record: StreamRecord) -> Self {
@@ -42,6 +55,7 @@ impl Stream {
             dead_letters: BTreeMap::new(),
             totals: Totals::default(),
             verified_at: None,
+            listed_as_holding: false,
         }
     }
 
@@ -51,7 +65,7 @@ impl Stream {
         let started = self.record.status != record.status && record.status == StreamStatus::Enabled;
         if started || self.record.generation != record.generation {
             self.health.forget_failures();
-            self.backlog.hasten_control();
+            self.backlog.restart_control();
         }
         if started {
             self.active_at = self.active_at.max(record.updated_at);
@@ -92,7 +106,7 @@ impl Stream {
     pub(super) fn accept_control(&mut self, control: NewControl) {
         self.totals.accepted += 1;
         if control.lane == Lane::Verification && self.backlog.remove_verification().is_some() {
-            self.totals.discarded_replaced += 1;
+            self.totals.discard(Discard::Replaced, 1);
         }
         self.backlog.push_control(control);
     }
@@ -100,42 +114,67 @@ impl Stream {
     /// Accepts and discards an entry of a disabled stream in one.
     pub(super) fn drop_unheld(&mut self) {
         self.totals.accepted += 1;
-        self.totals.discarded_disabled += 1;
+        self.totals.discard(Discard::StreamDisabled, 1);
     }
 
-    /// Discards all that waits, because the stream is disabled.
-    pub(super) fn discard_disabled(&mut self) {
-        self.totals.discarded_disabled += self.backlog.clear();
-    }
-
-    /// Discards all that waits, because the stream is deleted. Says how much it was.
-    pub(super) fn discard_deleted(&mut self) -> u64 {
+    /// Discards all that waits. Says how much it was.
+    pub(super) fn discard(&mut self, rule: Discard) -> u64 {
         let discarded = self.backlog.clear();
-        self.totals.discarded_deleted += discarded;
+        self.totals.discard(rule, discarded);
         discarded
     }
 
-    /// Ends an entry as delivered.
-    pub(super) fn deliver(&mut self, jti: &Jti, unusual_status: Option<u16>) {
-        if self.backlog.remove(jti).is_some() {
-            self.totals.delivered += 1;
-            self.totals.delivered_unusually += u64::from(unusual_status.is_some());
+    /// Lets something happen to an entry.
+    pub(super) fn happen(&mut self, jti: &Jti, happening: Happening, now: Timestamp) -> Happened {
+        let Some(entry) = self.backlog.get(jti) else { return Happened::Nothing };
+        match entry.life().after(happening) {
+            Step::Refused => Happened::Nothing,
+            Step::GoesOn(life) => {
+                self.backlog.live_on(jti, life);
+                Happened::Done
+            }
+            Step::Ends(end) => self.end(jti, end, now),
         }
     }
 
-    /// Ends an entry as a dead letter.
-    pub(super) fn bury(
-        &mut self,
-        jti: &Jti,
-        reason: DeadLetterReason,
-        now: Timestamp,
-    ) -> Option<Death> {
-        let Entry { jti, body, emitted_at, .. } = self.backlog.remove(jti)?;
-        self.totals.dead += 1;
-        let death = (now, self.totals.dead);
-        let letter = DeadLetter::new(jti, body, reason, emitted_at, now);
-        self.dead_letters.insert(death, letter);
-        Some(death)
+    fn end(&mut self, jti: &Jti, end: End, now: Timestamp) -> Happened {
+        let Some(entry) = self.backlog.remove(jti) else { return Happened::Nothing };
+        self.totals.count(&end);
+        match end {
+            End::Delivered { .. } | End::Discarded(_) => Happened::Done,
+            End::Dead { reason, attempts } => {
+                let letter = letter(entry, reason, attempts, now);
+                let place = letter.place();
+                self.dead_letters.insert(place.clone(), letter);
+                Happened::Died(place)
+            }
+        }
+    }
+
+    /// Gives a dead letter another life, behind all that waits.
+    pub(super) fn redrive(&mut self, redrive: RedriveLetter, now: Timestamp) -> Redriven {
+        let RedriveLetter { place, new_jti } = redrive;
+        let Some(letter) = self.dead_letters.get(&place) else { return Redriven::Gone };
+        let Some(key) = letter.order_key.clone() else { return Redriven::Refused };
+        let Some(letter) = self.dead_letters.remove(&place) else { return Redriven::Gone };
+        self.totals.redriven += 1;
+        let (jti, token) = match new_jti {
+            Some(jti) => (jti, None),
+            None => (letter.jti.clone(), letter.token.clone()),
+        };
+        self.backlog.push_again(jti, &key, token, letter, now);
+        Redriven::Done
+    }
+
+    /// What it holds that nobody is being sent, if it is a stream of that kind.
+    pub(super) fn held(&self) -> Option<Held> {
+        let holds = match (self.record.status, self.is_push()) {
+            (StreamStatus::Paused, _) | (StreamStatus::Enabled, false) => true,
+            (StreamStatus::Enabled, true) | (StreamStatus::Disabled, _) => false,
+        };
+        let oldest = self.backlog.ordinary().next().filter(|_| holds)?.queued_at;
+        let entries = self.backlog.ordinary_len() as u64;
+        Some(Held::new(entries, self.backlog.ordinary_bytes(), oldest))
     }
 
     /// When the next entry can be claimed, if at most `most_held` ordinary ones are held at once.
@@ -161,9 +200,10 @@ impl Stream {
         } else {
             None
         };
-        let jti = next?.jti.clone();
-        let entry = self.backlog.hold(&jti, fence, lease_until)?;
-        Some(hand(entry, &self.route))
+        let (jti, life) = next.map(|entry| (entry.jti.clone(), entry.life()))?;
+        let claim = Happening::Claim { fence, now, until: lease_until };
+        let Step::GoesOn(life) = life.after(claim) else { return None };
+        Some(hand(self.backlog.live_on(&jti, life)?, &self.route))
     }
 
     /// What a poll gets: control entries first, then the oldest.
@@ -184,9 +224,10 @@ impl Stream {
     pub(super) fn keep(&mut self, new: KeepToken) -> Kept {
         let (status, set_by) = (self.record.status, self.record.status_set_by);
         let Some(entry) = self.backlog.get_mut(&new.jti) else { return Kept::Gone };
-        if entry.fence != new.fence || !may_leave(status, set_by, entry.lane) {
+        if entry.life().fence != new.fence || !may_leave(status, set_by, entry.lane) {
             return Kept::Gone;
         }
+        entry.first_attempt.get_or_insert(new.at);
         let before = entry.token.take();
         let had = before.is_some();
         let earlier = before.filter(|token| Some(&token.kid) != new.replaces.as_ref());
@@ -199,8 +240,8 @@ impl Stream {
     fn control_due(&self) -> Due {
         let head = self.backlog.control_head(|lane| self.may_leave(lane));
         let Some(head) = head.filter(|_| self.is_push()) else { return Due::Never };
-        let breaker = self.health.open_until.filter(|_| head.waits_for_breaker);
-        head.due()
+        let breaker = self.health.open_until.filter(|_| head.life().failed_with_stream);
+        Due::from(head.life().due())
             .max(self.backlog.control_free())
             .max(self.health.not_before.into())
             .max(breaker.into())
@@ -222,14 +263,32 @@ impl Stream {
 }
 
 fn hand(entry: &Entry, route: &Arc<Route>) -> Claimed {
+    let life = entry.life();
     Claimed {
         jti: entry.jti.clone(),
         lane: entry.lane,
         body: entry.body.clone(),
         emitted_at: entry.emitted_at,
-        attempts: entry.attempts,
-        fence: entry.fence,
+        attempts: life.attempts,
+        fence: life.fence,
         token: entry.token.clone(),
+        signature: life.signature,
         route: Arc::clone(route),
+    }
+}
+
+fn letter(entry: Entry, reason: DeadLetterReason, attempts: u32, now: Timestamp) -> DeadLetter {
+    let Entry { jti, lane, order_key, body, emitted_at, first_attempt, token, .. } = entry;
+    DeadLetter {
+        jti,
+        lane,
+        order_key,
+        body,
+        token,
+        reason,
+        attempts,
+        emitted_at,
+        first_attempt,
+        dead_at: now,
     }
 }

@@ -1,6 +1,7 @@
 //! The worker face of the store in memory.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use async_trait::async_trait;
 
@@ -8,10 +9,10 @@ use super::MemoryStore;
 use super::schedule::Due;
 use super::state::IssuerState;
 use crate::id::{Issuer, StreamId};
-use crate::outbox::{Fate, Fence, Verdict};
+use crate::outbox::{Fence, Happening, Held, Verdict};
 use crate::store::{
-    ClaimRequest, Claimed, HealthChange, KeepToken, Kept, SettleBatch, SettleReport, Settled,
-    Settlement, StoreError, SweepRequest, Swept, WorkerStore,
+    ClaimRequest, Claimed, GiveUpHeld, HealthChange, HeldStream, KeepToken, Kept, SettleBatch,
+    SettleReport, Settled, Settlement, StoreError, SweepRequest, Swept, WorkerStore,
 };
 use crate::stream::StreamRecord;
 use crate::timestamp::Timestamp;
@@ -72,6 +73,25 @@ impl WorkerStore for MemoryStore {
             Due::Never => None,
         })
     }
+
+    async fn held_streams(
+        &self,
+        issuer: &Issuer,
+        after: Option<&StreamId>,
+        most: usize,
+    ) -> Result<Vec<HeldStream>, StoreError> {
+        let mut state = self.lock();
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let state = state.of(issuer);
+        let page = state.holding.range::<StreamId, _>((after, Bound::Unbounded)).take(most);
+        let held =
+            |id: &StreamId| Some(HeldStream::new(id.clone(), state.streams.get(id)?.held()?));
+        Ok(page.filter_map(held).collect())
+    }
+
+    async fn give_up_held(&self, issuer: &Issuer, request: GiveUpHeld) -> Result<u64, StoreError> {
+        Ok(self.lock().of(issuer).give_up_held(&request))
+    }
 }
 
 impl IssuerState {
@@ -115,8 +135,10 @@ impl IssuerState {
         let mut touched = BTreeSet::new();
         let mut settled = Vec::with_capacity(batch.settlements.len());
         for settlement in batch.settlements {
-            touched.insert(settlement.stream_id.clone());
-            settled.push(self.settle_one(settlement, batch.now));
+            let Settlement { stream_id, jti, fence, fate } = settlement;
+            let happening = Happening::Settle { fence, fate };
+            settled.push(self.happen(&stream_id, &jti, happening, batch.now));
+            touched.insert(stream_id);
         }
         let mut verdicts: Vec<(StreamId, Verdict)> = Vec::new();
         for HealthChange { stream_id, generation, report, jitter } in &batch.health {
@@ -136,40 +158,33 @@ impl IssuerState {
         SettleReport::new(settled, verdicts)
     }
 
-    /// Ends one claim.
-    fn settle_one(&mut self, settlement: Settlement, now: Timestamp) -> Settled {
-        let Settlement { stream_id, jti, fence, fate } = settlement;
-        let Some(stream) = self.streams.get_mut(&stream_id) else { return Settled::Gone };
-        let Some(entry) = stream.backlog.get_mut(&jti) else { return Settled::Gone };
-        // A claim ends once: a settle that is repeated must not count a second attempt.
-        if entry.fence != fence || !entry.is_held() {
-            return Settled::Gone;
+    /// Gives up the oldest of what a stream holds, while it is more than it may be.
+    fn give_up_held(&mut self, request: &GiveUpHeld) -> u64 {
+        let GiveUpHeld { stream_id, limits, now, most } = request;
+        let Some(stream) = self.streams.get(stream_id) else { return 0 };
+        let oldest = stream.backlog.ordinary().take(*most);
+        let oldest: Vec<_> = oldest.map(|entry| (entry.jti.clone(), entry.queued_at)).collect();
+        let mut given_up = 0;
+        for (jti, queued_at) in oldest {
+            let held = self.streams.get(stream_id).and_then(|stream| stream.held());
+            let held = held.map(|held| Held { oldest: queued_at, ..held });
+            let Some(limit) = held.and_then(|held| limits.exceeded(&held, *now)) else { break };
+            let happening = Happening::ExceedLimit { limit, now: *now };
+            given_up += u64::from(self.happen(stream_id, &jti, happening, *now) == Settled::Done);
         }
-        match fate {
-            Fate::Delivered { unusual_status } => stream.deliver(&jti, unusual_status),
-            Fate::Retry(at) => {
-                entry.attempts = entry.attempts.saturating_add(1);
-                stream.backlog.release(&jti, Due::At(at));
-            }
-            Fate::Defer(at) => {
-                entry.waits_for_breaker = true;
-                stream.backlog.release(&jti, Due::At(at));
-            }
-            Fate::Return => stream.backlog.release(&jti, Due::AtOnce),
-            Fate::Dead(reason) => self.bury(&stream_id, &jti, reason, now),
-        }
-        Settled::Done
+        self.changed(stream_id);
+        given_up
     }
 
     fn sweep(&mut self, request: &SweepRequest) -> Swept {
         let mut swept = Swept::default();
         while swept.dead_letters < request.most as u64
-            && let Some((death, id)) = self.graves.first().cloned()
-            && death.0 < request.dead_before
+            && let Some((place, id)) = self.graves.first().cloned()
+            && place.dead_at < request.dead_before
         {
             self.graves.pop_first();
             if let Some(stream) = self.streams.get_mut(&id) {
-                stream.dead_letters.remove(&death);
+                stream.dead_letters.remove(&place);
             }
             swept.dead_letters += 1;
         }

@@ -19,7 +19,7 @@ use ssf_transmitter::outbox::{DeadLetterReason, PollError};
 use ssf_transmitter::protocol::{
     CreateStream, PollReply, PollRequest, Refusal, RequestedDelivery, SubjectRequest, Wait,
 };
-use ssf_transmitter::store::Repeated;
+use ssf_transmitter::store::{LetterQuery, Repeated};
 use ssf_transmitter::stream::{AuthorizationHeader, EndpointUrl, PushDelivery};
 use ssf_transmitter::transmitter::Receivers;
 use ssf_transmitter::{Caller, Event, SimpleSubject, Transmitter};
@@ -139,7 +139,7 @@ fn a_set_that_the_receiver_refuses_is_a_dead_letter_rfc_8936_2_6() {
         let mut refusing = no_wait();
         refusing.errors = vec![(jti.clone(), error.clone())];
         assert_eq!(poll(&receivers, &stream, refusing).await.sets, []);
-        let dead = transmitter.dead_letters(&stream, 10).await.unwrap();
+        let dead = transmitter.dead_letters(&stream, &LetterQuery::new(10)).await.unwrap();
         let dead: Vec<_> = dead.into_iter().map(|letter| (letter.jti, letter.reason)).collect();
         assert_eq!(dead, [(jti, DeadLetterReason::Reported(error))]);
     });

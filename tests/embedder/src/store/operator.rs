@@ -3,13 +3,16 @@
 use async_trait::async_trait;
 use ssf_transmitter::id::{Issuer, Owner, StreamId};
 use ssf_transmitter::routing::Interest;
-use ssf_transmitter::store::{DeadLetter, OperatorStore, StoreError, StreamOverview, Totals};
+use ssf_transmitter::store::{
+    Backlog, DeadLetter, LetterQuery, OperatorStore, Redrive, RedriveLetter, Redriven, StoreError,
+    StreamOverview, Totals,
+};
 use ssf_transmitter::stream::StreamRecord;
 use ssf_transmitter::subject::Subject;
 use ssf_transmitter::timestamp::Timestamp;
 
 use super::VecStore;
-use super::state::add;
+use super::state::IssuerState;
 use super::stream::Stream;
 
 #[async_trait]
@@ -37,6 +40,16 @@ impl OperatorStore for VecStore {
             let beyond = streams.into_iter().filter(|s| after < Some(&s.record.stream_id));
             beyond.take(most).map(overview).collect()
         }))
+    }
+
+    async fn overview(
+        &self,
+        issuer: &Issuer,
+        stream: &StreamId,
+    ) -> Result<StreamOverview, StoreError> {
+        self.of(issuer, |state| {
+            state.find(stream).map(|found| overview(found)).ok_or(StoreError::NotFound)
+        })
     }
 
     async fn interest(
@@ -70,29 +83,63 @@ impl OperatorStore for VecStore {
         &self,
         issuer: &Issuer,
         stream: &StreamId,
-        most: usize,
+        query: &LetterQuery,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         self.of(issuer, |state| {
             let stream = state.find(stream).ok_or(StoreError::NotFound)?;
-            Ok(stream.dead_letters.iter().take(most).cloned().collect())
+            let behind = |letter: &&DeadLetter| query.after < Some(letter.place());
+            let letters = stream.dead_letters.iter().filter(behind);
+            let meant = letters.filter(|letter| query.filter.matches(letter));
+            Ok(meant.take(query.most).cloned().collect())
         })
+    }
+
+    async fn redrive(
+        &self,
+        issuer: &Issuer,
+        stream: &StreamId,
+        redrive: Redrive,
+    ) -> Result<Vec<Redriven>, StoreError> {
+        self.of(issuer, |state| state.redrive(stream, redrive))
     }
 
     async fn totals(&self, issuer: &Issuer) -> Result<Totals, StoreError> {
         Ok(self.of(issuer, |state| {
             let mut totals = state.departed;
             for stream in &state.streams {
-                add(&mut totals, stream.totals());
+                totals += stream.totals();
             }
             totals
         }))
     }
 }
 
+impl IssuerState {
+    fn redrive(&mut self, id: &StreamId, redrive: Redrive) -> Result<Vec<Redriven>, StoreError> {
+        let stream = self.find(id).ok_or(StoreError::NotFound)?;
+        if !stream.takes_entries() {
+            return Err(StoreError::StreamDisabled);
+        }
+        let dead = |letter: &&RedriveLetter| stream.letter(&letter.place).is_some();
+        let living = redrive.letters.iter().filter(dead);
+        let jtis: Vec<_> =
+            living.map(|l| l.new_jti.as_ref().unwrap_or(&l.place.jti).clone()).collect();
+        for (at, jti) in jtis.iter().enumerate() {
+            self.check_unused(jti)?;
+            if jtis[..at].contains(jti) {
+                return Err(StoreError::IdTaken);
+            }
+        }
+        let stream = self.find(id).ok_or(StoreError::NotFound)?;
+        let again = |letter| stream.redrive(letter, redrive.now);
+        Ok(redrive.letters.into_iter().map(again).collect())
+    }
+}
+
 fn overview(stream: &Stream) -> StreamOverview {
     let mut overview = StreamOverview::new(stream.record.clone(), stream.health.clone());
     overview.totals = stream.totals();
-    overview.backlog = overview.totals.waiting;
+    overview.backlog = Backlog::Exactly(overview.totals.waiting);
     overview.oldest_pending = stream.entries.first().map(|entry| entry.emitted_at);
     // What may go at once has been due since it was emitted.
     let next = stream.turns(usize::MAX).into_iter().map(|(due, _)| due).min();

@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use ssf_transmitter::id::{Issuer, Owner, StreamId};
-use ssf_transmitter::outbox::DeadLetterReason;
+use ssf_transmitter::outbox::{Discard, Happening, Step};
 use ssf_transmitter::routing::Interest;
 use ssf_transmitter::store::{
     Acknowledgement, Activity, Change, Deleted, HandOut, HandOutRequest, KeepToken, Kept,
-    NewVerification, Queue, ReceiverStore, StoreError, StreamUpdate, SubjectChange,
+    NewVerification, Queue, ReceiverStore, Settled, StoreError, StreamUpdate, SubjectChange,
     VerificationQueued,
 };
 use ssf_transmitter::stream::{DefaultSubjects, StreamRecord, StreamStatus};
@@ -14,7 +14,7 @@ use ssf_transmitter::subject::Subject;
 use ssf_transmitter::timestamp::Timestamp;
 
 use super::VecStore;
-use super::state::{IssuerState, add};
+use super::state::IssuerState;
 use super::stream::Stream;
 
 #[async_trait]
@@ -91,14 +91,12 @@ impl ReceiverStore for VecStore {
         self.owned(issuer, owner, stream, |stream| {
             // Errors first: what is named both ways ends as a dead letter.
             for (jti, error) in errors {
-                stream.bury(&jti, DeadLetterReason::Reported(error), now);
+                stream.happen(&jti, Happening::Report(error), now);
             }
-            let waiting = stream.totals().waiting;
             for jti in &acks {
-                stream.deliver(jti, None);
-            }
-            if stream.totals().waiting < waiting {
-                stream.health.last_success = Some(now);
+                if stream.happen(jti, Happening::Acknowledge, now) == Settled::Done {
+                    stream.health.last_success = Some(now);
+                }
             }
             Ok(())
         })
@@ -190,8 +188,10 @@ impl IssuerState {
             stream.record.status != record.status && record.status == StreamStatus::Enabled;
         if started || stream.record.generation != record.generation {
             stream.health.forget_failures();
-            for entry in stream.entries.iter_mut().filter(|e| e.lane.is_control() && !e.held) {
-                (entry.due, entry.waits_for_breaker) = (None, false);
+            for entry in stream.entries.iter_mut().filter(|entry| entry.lane.is_control()) {
+                if let Step::GoesOn(life) = entry.life.after(Happening::Restart) {
+                    entry.life = life;
+                }
             }
         }
         if started {
@@ -199,7 +199,7 @@ impl IssuerState {
         }
         stream.record = record.clone();
         if queue == Queue::Discard {
-            stream.totals.discarded_disabled += stream.discard();
+            stream.discard(Discard::StreamDisabled);
         }
         if let Some(control) = announce {
             stream.accept_control(control);
@@ -212,9 +212,8 @@ impl IssuerState {
             |stream: &Stream| stream.record.owner == *owner && stream.record.stream_id == *id;
         let at = self.streams.iter().position(ours).ok_or(StoreError::NotFound)?;
         let mut stream = self.streams.remove(at);
-        let discarded = stream.discard();
-        stream.totals.discarded_deleted += discarded;
-        add(&mut self.departed, stream.totals());
+        let discarded = stream.discard(Discard::StreamDeleted);
+        self.departed += stream.totals();
         Ok(Deleted::new(discarded))
     }
 }
@@ -271,7 +270,7 @@ impl Stream {
             self.accept_control(control);
         } else {
             self.totals.accepted += 1;
-            self.totals.discarded_disabled += 1;
+            self.totals.discard(Discard::StreamDisabled, 1);
         }
         VerificationQueued::Queued
     }

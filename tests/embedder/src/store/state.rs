@@ -63,16 +63,3 @@ impl IssuerState {
         if taken { Err(StoreError::IdTaken) } else { Ok(()) }
     }
 }
-
-/// Adds what became of some entries to what became of others.
-pub(super) fn add(sum: &mut Totals, more: Totals) {
-    sum.accepted += more.accepted;
-    sum.waiting += more.waiting;
-    sum.delivered += more.delivered;
-    sum.delivered_unusually += more.delivered_unusually;
-    sum.dead += more.dead;
-    sum.discarded_disabled += more.discarded_disabled;
-    sum.discarded_deleted += more.discarded_deleted;
-    sum.discarded_replaced += more.discarded_replaced;
-    sum.tokens_replaced += more.tokens_replaced;
-}

@@ -4,9 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use ssf_transmitter::id::{Jti, OrderKey};
-use ssf_transmitter::outbox::{DeadLetterReason, Fence, Health, KeptToken, Lane, may_leave};
+use ssf_transmitter::outbox::{
+    Discard, End, Fence, Happening, Health, Held, KeptToken, Lane, Life, Step, may_leave,
+};
 use ssf_transmitter::set::SetBody;
-use ssf_transmitter::store::{Claimed, DeadLetter, KeepToken, Kept, NewControl, Route, Totals};
+use ssf_transmitter::store::{
+    Claimed, DeadLetter, KeepToken, Kept, LetterPlace, NewControl, RedriveLetter, Redriven, Route,
+    Settled, Totals,
+};
 use ssf_transmitter::stream::{Delivery, StreamRecord, StreamStatus};
 use ssf_transmitter::subject::Subject;
 use ssf_transmitter::timestamp::Timestamp;
@@ -41,14 +46,11 @@ pub(super) struct Entry {
     order_key: Option<OrderKey>,
     body: SetBody,
     pub(super) emitted_at: Timestamp,
-    pub(super) attempts: u32,
-    pub(super) fence: Fence,
+    /// When its present life began: when it was emitted, or redriven.
+    pub(super) queued_at: Timestamp,
+    first_attempt: Option<Timestamp>,
     token: Option<KeptToken>,
-    /// Whether a claim of it has not ended; `due` is the end of its lease then.
-    pub(super) held: bool,
-    pub(super) due: Due,
-    /// A control entry that failed with its stream waits for the breaker like all others.
-    pub(super) waits_for_breaker: bool,
+    pub(super) life: Life,
 }
 
 impl Stream {
@@ -99,30 +101,83 @@ impl Stream {
         if lane == Lane::Verification {
             let before = self.entries.len();
             self.entries.retain(|entry| entry.lane != Lane::Verification);
-            self.totals.discarded_replaced += (before - self.entries.len()) as u64;
+            let replaced = before - self.entries.len();
+            self.totals.discard(Discard::Replaced, replaced as u64);
         }
         self.entries.push(Entry::new(jti, lane, None, body, now));
     }
 
-    /// Takes all entries out and says how many there were.
-    pub(super) fn discard(&mut self) -> u64 {
-        self.entries.drain(..).count() as u64
+    /// Discards all entries and says how many there were.
+    pub(super) fn discard(&mut self, rule: Discard) -> u64 {
+        let discarded = self.entries.drain(..).count() as u64;
+        self.totals.discard(rule, discarded);
+        discarded
     }
 
-    /// Ends an entry as delivered.
-    pub(super) fn deliver(&mut self, jti: &Jti, unusual_status: Option<u16>) {
-        if self.remove(jti).is_some() {
-            self.totals.delivered += 1;
-            self.totals.delivered_unusually += u64::from(unusual_status.is_some());
+    /// Lets something happen to an entry.
+    pub(super) fn happen(&mut self, jti: &Jti, happening: Happening, now: Timestamp) -> Settled {
+        let Some(entry) = self.entry(jti) else { return Settled::Gone };
+        match entry.life.after(happening) {
+            Step::GoesOn(life) => {
+                entry.life = life;
+                Settled::Done
+            }
+            Step::Ends(end) => {
+                self.end(jti, end, now);
+                Settled::Done
+            }
+            // What a later library adds leaves the entry as it was: nothing is lost.
+            _ => Settled::Gone,
         }
     }
 
-    /// Ends an entry as a dead letter.
-    pub(super) fn bury(&mut self, jti: &Jti, reason: DeadLetterReason, now: Timestamp) {
-        if let Some(Entry { jti, body, emitted_at, .. }) = self.remove(jti) {
-            self.totals.dead += 1;
-            self.dead_letters.push(DeadLetter::new(jti, body, reason, emitted_at, now));
+    fn end(&mut self, jti: &Jti, end: End, now: Timestamp) {
+        let Some(at) = self.entries.iter().position(|entry| entry.jti == *jti) else { return };
+        let entry = self.entries.remove(at);
+        self.totals.count(&end);
+        if let End::Dead { reason, attempts, .. } = end {
+            let Entry { jti, body, emitted_at, .. } = entry;
+            let mut letter = DeadLetter::new(jti, entry.order_key, body, reason, emitted_at, now);
+            letter.lane = entry.lane;
+            letter.token = entry.token;
+            letter.attempts = attempts;
+            letter.first_attempt = entry.first_attempt;
+            self.dead_letters.push(letter);
+            self.dead_letters.sort_by_key(DeadLetter::place);
         }
+    }
+
+    /// Where a dead letter is in the list.
+    pub(super) fn letter(&self, place: &LetterPlace) -> Option<usize> {
+        self.dead_letters.iter().position(|letter| letter.place() == *place)
+    }
+
+    /// Gives a dead letter another life, behind all that waits.
+    pub(super) fn redrive(&mut self, redrive: RedriveLetter, now: Timestamp) -> Redriven {
+        let Some(at) = self.letter(&redrive.place) else { return Redriven::Gone };
+        if self.dead_letters[at].lane.is_control() {
+            return Redriven::Refused;
+        }
+        let letter = self.dead_letters.remove(at);
+        self.totals.redriven += 1;
+        let token = letter.token.filter(|_| redrive.new_jti.is_none());
+        let jti = redrive.new_jti.unwrap_or(letter.jti);
+        let entry = Entry::new(jti, letter.lane, letter.order_key, letter.body, now);
+        self.entries.push(Entry { token, emitted_at: letter.emitted_at, ..entry });
+        Redriven::Done
+    }
+
+    /// What it holds that nobody is being sent, if it is a stream of that kind.
+    pub(super) fn held(&self) -> Option<Held> {
+        let holds = match self.record.status {
+            StreamStatus::Paused => true,
+            StreamStatus::Enabled => !self.is_push(),
+            _ => false,
+        };
+        let ordinary = self.entries.iter().filter(|entry| entry.lane == Lane::Ordinary);
+        let bytes = ordinary.clone().map(|entry| entry.body.as_str().len() as u64).sum();
+        let oldest = ordinary.clone().next().filter(|_| holds)?.queued_at;
+        Some(Held::new(ordinary.count() as u64, bytes, oldest))
     }
 
     /// What a poll may get, control entries first.
@@ -145,8 +200,8 @@ impl Stream {
         let control_free = self.leases(|lane| lane.is_control()).first().copied();
         let control = |entry: &&Entry| entry.lane.is_control() && self.may_leave(entry.lane);
         if let Some(entry) = self.entries.iter().find(control) {
-            let breaker = self.health.open_until.filter(|_| entry.waits_for_breaker);
-            let due = entry.due.max(control_free).max(self.health.not_before).max(breaker);
+            let breaker = self.health.open_until.filter(|_| entry.life.failed_with_stream);
+            let due = entry.life.due().max(control_free).max(self.health.not_before).max(breaker);
             turns.push((due, &entry.jti));
         }
         // Once the breaker has opened, one entry goes alone, as the probe.
@@ -164,9 +219,10 @@ impl Stream {
             }
             if self.health.open_until.is_some() {
                 // The probe is one that was never tried, or the one that was tried longest ago.
-                heads.sort_by_key(|entry| entry.due);
+                heads.sort_by_key(|entry| entry.life.due());
             }
-            turns.extend(heads.iter().map(|entry| (entry.due.max(stream_due), &entry.jti)));
+            let due = |entry: &Entry| entry.life.due().max(stream_due);
+            turns.extend(heads.into_iter().map(|entry| (due(entry), &entry.jti)));
         }
         turns
     }
@@ -182,9 +238,8 @@ impl Stream {
         let mut turns = self.turns(most_held).into_iter();
         let jti = turns.find(|(due, _)| *due <= Some(now)).map(|(_, jti)| jti.clone())?;
         let route = self.route();
-        let entry = self.entry(&jti)?;
-        (entry.held, entry.due, entry.fence) = (true, Some(lease_until), fence);
-        Some(entry.hand_over(&route))
+        self.happen(&jti, Happening::Claim { fence, now, until: lease_until }, now);
+        Some(self.entry(&jti)?.hand_over(&route))
     }
 
     /// Keeps a token, unless an earlier one counts.
@@ -192,9 +247,10 @@ impl Stream {
         let route = self.route();
         let Some(entry) = self.entry(&new.jti) else { return Kept::Gone };
         let leaves = may_leave(route.status, route.status_set_by, entry.lane);
-        if entry.fence != new.fence || !leaves {
+        if entry.life.fence != new.fence || !leaves {
             return Kept::Gone;
         }
+        entry.first_attempt.get_or_insert(new.at);
         let before = entry.token.take();
         let had = before.is_some();
         let earlier = before.filter(|token| Some(&token.kid) != new.replaces.as_ref());
@@ -214,15 +270,11 @@ impl Stream {
 
     /// When the leases in those lanes end, the last first.
     fn leases(&self, lanes: fn(Lane) -> bool) -> Vec<Timestamp> {
-        let held = self.entries.iter().filter(|entry| entry.held && lanes(entry.lane));
-        let mut ends: Vec<_> = held.filter_map(|entry| entry.due).collect();
+        let claimed = |entry: &&Entry| entry.life.is_claimed() && lanes(entry.lane);
+        let held = self.entries.iter().filter(claimed);
+        let mut ends: Vec<_> = held.filter_map(|entry| entry.life.due()).collect();
         ends.sort_unstable_by(|one, other| other.cmp(one));
         ends
-    }
-
-    fn remove(&mut self, jti: &Jti) -> Option<Entry> {
-        let at = self.entries.iter().position(|entry| entry.jti == *jti)?;
-        Some(self.entries.remove(at))
     }
 }
 
@@ -240,20 +292,19 @@ impl Entry {
             order_key,
             body,
             emitted_at: now,
-            attempts: 0,
-            fence: Fence::default(),
+            queued_at: now,
+            first_attempt: None,
             token: None,
-            held: false,
-            due: None,
-            waits_for_breaker: false,
+            life: Life::default(),
         }
     }
 
     fn hand_over(&self, route: &Arc<Route>) -> Claimed {
         let (jti, body) = (self.jti.clone(), self.body.clone());
         let mut claimed =
-            Claimed::new(jti, self.lane, body, self.emitted_at, self.fence, Arc::clone(route));
-        claimed.attempts = self.attempts;
+            Claimed::new(jti, self.lane, body, self.emitted_at, self.life.fence, Arc::clone(route));
+        claimed.attempts = self.life.attempts;
+        claimed.signature = self.life.signature;
         claimed.token = self.token.clone();
         claimed
     }

@@ -2,16 +2,17 @@
 
 use async_trait::async_trait;
 use ssf_transmitter::id::{Issuer, StreamId};
-use ssf_transmitter::outbox::{Fate, Fence, Verdict};
+use ssf_transmitter::outbox::{Fence, Happening, Held, Lane, Verdict};
 use ssf_transmitter::store::{
-    ClaimRequest, Claimed, HealthChange, KeepToken, Kept, SettleBatch, SettleReport, Settled,
-    Settlement, StoreError, SweepRequest, Swept, WorkerStore,
+    ClaimRequest, Claimed, GiveUpHeld, HealthChange, HeldStream, KeepToken, Kept, SettleBatch,
+    SettleReport, Settled, Settlement, StoreError, SweepRequest, Swept, WorkerStore,
 };
 use ssf_transmitter::stream::{StreamRecord, StreamStatus};
 use ssf_transmitter::timestamp::Timestamp;
 
 use super::VecStore;
 use super::state::IssuerState;
+use super::stream::Stream;
 
 #[async_trait]
 impl WorkerStore for VecStore {
@@ -69,6 +70,28 @@ impl WorkerStore for VecStore {
             turns.map(|(due, _)| due.unwrap_or(now)).min()
         }))
     }
+
+    async fn held_streams(
+        &self,
+        issuer: &Issuer,
+        after: Option<&StreamId>,
+        most: usize,
+    ) -> Result<Vec<HeldStream>, StoreError> {
+        Ok(self.of(issuer, |state| {
+            let held = |stream: &Stream| {
+                Some(HeldStream::new(stream.record.stream_id.clone(), stream.held()?))
+            };
+            let mut streams: Vec<_> = state.streams.iter().filter_map(held).collect();
+            streams.sort_by(|one, other| one.stream_id.cmp(&other.stream_id));
+            streams.retain(|stream| after < Some(&stream.stream_id));
+            streams.truncate(most);
+            streams
+        }))
+    }
+
+    async fn give_up_held(&self, issuer: &Issuer, request: GiveUpHeld) -> Result<u64, StoreError> {
+        Ok(self.of(issuer, |state| state.give_up_held(&request)))
+    }
 }
 
 impl IssuerState {
@@ -97,7 +120,11 @@ impl IssuerState {
     fn settle(&mut self, batch: SettleBatch) -> SettleReport {
         let mut settled = Vec::new();
         for settlement in batch.settlements {
-            settled.push(self.settle_one(settlement, batch.now));
+            let Settlement { stream_id, jti, fence, fate, .. } = settlement;
+            settled.push(match self.find(&stream_id) {
+                Some(stream) => stream.happen(&jti, Happening::Settle { fence, fate }, batch.now),
+                None => Settled::Gone,
+            });
         }
         let mut verdicts: Vec<(StreamId, Verdict)> = Vec::new();
         for HealthChange { stream_id, generation, report, jitter, .. } in &batch.health {
@@ -113,28 +140,20 @@ impl IssuerState {
         SettleReport::new(settled, verdicts)
     }
 
-    /// Ends one claim.
-    fn settle_one(&mut self, settlement: Settlement, now: Timestamp) -> Settled {
-        let Settlement { stream_id, jti, fence, fate, .. } = settlement;
-        let Some(stream) = self.find(&stream_id) else { return Settled::Gone };
-        let Some(entry) = stream.entry(&jti).filter(|e| e.held && e.fence == fence) else {
-            return Settled::Gone;
-        };
-        match fate {
-            Fate::Delivered { unusual_status } => stream.deliver(&jti, unusual_status),
-            Fate::Dead(reason) => stream.bury(&jti, reason, now),
-            Fate::Retry(at) => {
-                entry.attempts = entry.attempts.saturating_add(1);
-                (entry.held, entry.due) = (false, Some(at));
-            }
-            Fate::Defer(at) => {
-                entry.waits_for_breaker = true;
-                (entry.held, entry.due) = (false, Some(at));
-            }
-            // A fate that a later library adds leaves the entry as it was: nothing is lost.
-            _ => (entry.held, entry.due) = (false, None),
+    /// Gives up the oldest of what a stream holds, while it is more than it may be.
+    fn give_up_held(&mut self, request: &GiveUpHeld) -> u64 {
+        let Some(stream) = self.find(&request.stream_id) else { return 0 };
+        let (now, mut given_up) = (request.now, 0);
+        let ordinary = stream.entries.iter().filter(|entry| entry.lane == Lane::Ordinary);
+        let oldest = ordinary.take(request.most).map(|entry| (entry.jti.clone(), entry.queued_at));
+        for (jti, queued_at) in oldest.collect::<Vec<_>>() {
+            let Some(held) = stream.held() else { break };
+            let held = Held::new(held.entries, held.bytes, queued_at);
+            let Some(limit) = request.limits.exceeded(&held, now) else { break };
+            let settled = stream.happen(&jti, Happening::ExceedLimit { limit, now }, now);
+            given_up += u64::from(settled == Settled::Done);
         }
-        Settled::Done
+        given_up
     }
 
     fn sweep(&mut self, request: &SweepRequest) -> Swept {
