@@ -185,6 +185,30 @@ identifier! {
 }
 
 identifier! {
+    /// One identity, as the host's identity source calls it: an account, a person, a device.
+    ///
+    /// * 1 to 255 bytes;
+    /// * no control characters.
+    IdentityId, |text| visible(text, 255)
+}
+
+identifier! {
+    /// The identity profile: which kind of identity it is, such as `employees` or `contractors`.
+    ///
+    /// * 1 to 255 bytes;
+    /// * no control characters.
+    ProfileName, |text| visible(text, 255)
+}
+
+identifier! {
+    /// The name of a lifecycle condition.
+    ///
+    /// * 1 to 255 bytes;
+    /// * no control characters.
+    ConditionName, |text| visible(text, 255)
+}
+
+identifier! {
     /// One OAuth scope (RFC 6749 §3.3 `scope-token`), compared byte by byte.
     ///
     /// * 1 to 255 bytes;
@@ -233,6 +257,13 @@ identifier! {
             _ => false,
         };
         if plain && transport { Ok(()) } else { Err(IdError::NotIssuer) }
+    }
+}
+
+/// All events of an identity keep their order among themselves; its identifier fits.
+impl From<&IdentityId> for OrderKey {
+    fn from(identity: &IdentityId) -> Self {
+        Self::trusted(identity.as_str())
     }
 }
 

@@ -87,6 +87,7 @@ pub mod subject;
 
 // Floor 2: rules.
 pub mod egress;
+pub mod lifecycle;
 pub mod outbox;
 pub mod protocol;
 pub mod routing;

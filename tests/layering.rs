@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 7] = [
     &["id", "timestamp", "secret"],
     &["subject", "event", "stream"],
-    &["set", "protocol", "outbox", "routing", "egress"],
+    &["set", "protocol", "outbox", "routing", "lifecycle", "egress"],
     &["store", "keys", "deliver", "auth", "clock", "entropy", "hooks"],
     &["transmitter", "error"],
     &[

@@ -1,0 +1,7 @@
+//! Identity lifecycle: which change of an identity means which events.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod documents;
+mod histories;
+mod templates;
