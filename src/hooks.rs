@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::event::Event;
-use crate::id::{EventType, Owner, StreamId};
+use crate::id::{EventType, Jti, Owner, StreamId};
+use crate::outbox::DeadLetterReason;
 
 /// Which event types a receiver may have.
 ///
@@ -100,4 +101,126 @@ impl SharingPolicy for ShareAll {
     fn decide(&self, _event: &Event, _stream: &StreamId, _owner: &Owner) -> Sharing {
         Sharing::Allow
     }
+}
+
+/// Who wants to know at once what an operator should look at: to raise an alarm, to call somebody,
+/// to write to the receiver's owner.
+///
+/// # Contract
+/// 1. `observe` is called once for each thing that happened, after it was committed, by the process
+///    that did it. A process that dies in between tells nobody: dead letters, statuses and totals
+///    of the store are what counts.
+/// 2. It does not block: what takes time is handed to a channel or a task.
+/// 3. A panic in it is caught and changes nothing.
+///
+/// # Example
+/// ```
+/// use std::sync::mpsc::Sender;
+///
+/// use ssf_transmitter::hooks::{Notice, Observer};
+///
+/// /// Passes on what was given up.
+/// #[derive(Debug)]
+/// struct Undertaker(Sender<String>);
+///
+/// impl Observer for Undertaker {
+///     fn observe(&self, notice: &Notice) {
+///         if let Notice::DeadLettered { stream_id, jti, .. } = notice {
+///             let _ = self.0.send(format!("{stream_id} will never get {jti}"));
+///         }
+///     }
+/// }
+/// ```
+pub trait Observer: fmt::Debug + Send + Sync + 'static {
+    /// Takes notice.
+    fn observe(&self, notice: &Notice);
+}
+
+impl<T: Observer + ?Sized> Observer for Arc<T> {
+    fn observe(&self, notice: &Notice) {
+        (**self).observe(notice);
+    }
+}
+
+/// Something an operator should know. None of it is for the receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The receiver of a stream takes SETs again.
+    BreakerClosed {
+        /// The stream.
+        stream_id: StreamId,
+    },
+    /// The receiver of a stream cannot be reached or will not serve us: its SETs wait. A stream
+    /// that is paused, changed or enabled anew meanwhile closes its breaker without a notice.
+    BreakerOpened {
+        /// The stream.
+        stream_id: StreamId,
+        /// An HTTP status, an error code or the kind of a transport failure.
+        error: String,
+    },
+    /// A SET was given up.
+    DeadLettered {
+        /// The stream.
+        stream_id: StreamId,
+        /// The SET.
+        jti: Jti,
+        /// Why.
+        reason: DeadLetterReason,
+    },
+    /// A stream that was enabled is paused (SSF 1.0 §8.1.2.1): its SETs are held.
+    StreamPaused {
+        /// The stream.
+        stream_id: StreamId,
+        /// Why.
+        cause: PauseCause,
+    },
+    /// A verification SET (SSF 1.0 §8.1.4) was given up: what its receiver set up does not work.
+    /// [`Notice::DeadLettered`] comes before it.
+    VerificationFailed {
+        /// The stream.
+        stream_id: StreamId,
+        /// The SET.
+        jti: Jti,
+        /// Why.
+        reason: DeadLetterReason,
+    },
+}
+
+/// Why a stream was paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PauseCause {
+    /// Its receiver was silent for too long (SSF 1.0 §8.1.1 `inactivity_timeout`).
+    Inactivity,
+    /// The host asked for it.
+    Operator,
+    /// Its receiver asked for it.
+    Receiver,
+    /// Its receiver was suspended.
+    Suspension,
+    /// Its SETs could not be delivered; the cause is the stream's last error.
+    Undeliverable,
+}
+
+impl PauseCause {
+    /// A word for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inactivity => "inactivity",
+            Self::Operator => "operator",
+            Self::Receiver => "receiver",
+            Self::Suspension => "suspension",
+            Self::Undeliverable => "undeliverable",
+        }
+    }
+}
+
+/// Takes no notice of anything: the default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn observe(&self, _notice: &Notice) {}
 }

@@ -103,6 +103,7 @@ pub mod keys;
 pub mod store;
 
 // Floor 4: service.
+mod diagnostics;
 pub mod error;
 pub mod transmitter;
 

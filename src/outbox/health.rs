@@ -100,6 +100,10 @@ impl Default for BreakerPolicy {
 pub enum Verdict {
     /// Nothing further.
     GoOn,
+    /// The breaker was open, or half open, and is closed now.
+    BreakerClosed,
+    /// The breaker was closed and is open now.
+    BreakerOpened,
     /// The transmitter should pause the stream.
     Pause,
 }
@@ -132,10 +136,12 @@ impl Health {
     }
 
     /// Closes the breaker. A `Retry-After` that another request was answered with still binds.
-    fn work_again(&mut self, now: Timestamp) {
+    fn work_again(&mut self, now: Timestamp) -> Verdict {
+        let was_open = self.open_until.is_some();
         let not_before = self.not_before.filter(|until| now < *until);
         self.forget_failures();
         self.not_before = not_before;
+        if was_open { Verdict::BreakerClosed } else { Verdict::GoOn }
     }
 
     /// Takes in what one attempt said about the stream. A success closes the breaker. A failure
@@ -150,14 +156,14 @@ impl Health {
     ) -> Verdict {
         match report {
             StreamReport::Works => {
-                self.work_again(now);
+                let verdict = self.work_again(now);
                 self.last_success = Some(now);
-                Verdict::GoOn
+                verdict
             }
             StreamReport::Judges { what } => {
-                self.work_again(now);
+                let verdict = self.work_again(now);
                 self.last_error = Some(StreamError::new(now, what.clone()));
-                Verdict::GoOn
+                verdict
             }
             StreamReport::Silent => Verdict::GoOn,
             StreamReport::Fails { what, refuses, retry_after } => {
@@ -165,6 +171,7 @@ impl Health {
                 if self.breaker(now) == Breaker::Open {
                     return Verdict::GoOn;
                 }
+                let was_closed = self.open_until.is_none();
                 self.failures = self.failures.saturating_add(1);
                 self.refusals = if *refuses { self.refusals.saturating_add(1) } else { 0 };
                 let since = *self.failing_since.get_or_insert(now);
@@ -175,7 +182,7 @@ impl Health {
                 if now.since(since) >= policy.pause_after {
                     return Verdict::Pause;
                 }
-                Verdict::GoOn
+                if was_closed { Verdict::BreakerOpened } else { Verdict::GoOn }
             }
             StreamReport::Stops { what, retry_after } => {
                 self.note(what, *retry_after, policy, now);
@@ -219,10 +226,15 @@ mod tests {
     #[test]
     fn a_failure_opens_the_breaker_and_a_success_closes_it() {
         let mut health = Health::default();
-        fail(&mut health, false, at(0));
+        assert_eq!(fail(&mut health, false, at(0)), Verdict::BreakerOpened);
         assert_eq!(health.breaker(at(0)), Breaker::Open);
         assert_eq!(health.breaker(at(1)), Breaker::HalfOpen);
-        health.record(&StreamReport::Works, &BreakerPolicy::default(), at(1), Jitter::NONE);
+        assert_eq!(fail(&mut health, false, at(1)), Verdict::GoOn, "it was open before");
+        let works = |health: &mut Health| {
+            health.record(&StreamReport::Works, &BreakerPolicy::default(), at(1), Jitter::NONE)
+        };
+        assert_eq!(works(&mut health), Verdict::BreakerClosed);
+        assert_eq!(works(&mut health), Verdict::GoOn, "it was closed before");
         assert_eq!(health.breaker(at(1)), Breaker::Closed);
         assert_eq!((health.failures, health.last_success), (0, Some(at(1))));
     }
@@ -252,7 +264,7 @@ mod tests {
         let mut health = Health::default();
         let mut now = at(0);
         for _ in 0..9 {
-            assert_eq!(fail(&mut health, true, now), Verdict::GoOn);
+            assert_ne!(fail(&mut health, true, now), Verdict::Pause);
             now = health.open_until.unwrap_or(now);
         }
         assert_eq!(fail(&mut health, true, now), Verdict::Pause);
@@ -261,7 +273,7 @@ mod tests {
     #[test]
     fn a_day_of_failures_pauses_the_stream() {
         let mut health = Health::default();
-        assert_eq!(fail(&mut health, false, at(0)), Verdict::GoOn);
+        assert_eq!(fail(&mut health, false, at(0)), Verdict::BreakerOpened);
         assert_eq!(fail(&mut health, false, at(86_399)), Verdict::GoOn);
         assert_eq!(fail(&mut health, false, at(100_000)), Verdict::Pause);
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{
-    Acknowledgement, Activity, Append, Appended, Candidate, CandidateQuery, Change, ClaimRequest,
-    Claimed, DeadLetter, Deleted, GiveUpHeld, HandOut, HandOutRequest, HeldStream, KeepToken, Kept,
-    LetterQuery, NewVerification, OperatorStore, Outbox, ReceiverStore, Redrive, Redriven,
-    SettleBatch, SettleReport, StoreError, StreamOverview, StreamStore, StreamUpdate,
+    Acknowledged, Acknowledgement, Activity, Append, Appended, Candidate, CandidateQuery, Change,
+    ClaimRequest, Claimed, DeadLetter, Deleted, GiveUpHeld, HandOut, HandOutRequest, HeldStream,
+    KeepToken, Kept, LetterQuery, NewVerification, OperatorStore, Outbox, ReceiverStore, Redrive,
+    Redriven, SettleBatch, SettleReport, StoreError, StreamOverview, StreamStore, StreamUpdate,
     SubjectChange, SweepRequest, Swept, Totals, VerificationQueued, WorkerStore,
 };
 use crate::id::{Issuer, Owner, StreamId};
@@ -91,7 +91,7 @@ macro_rules! forward {
                 owner: &Owner,
                 stream: &StreamId,
                 acknowledgement: Acknowledgement,
-            ) -> Result<(), StoreError> {
+            ) -> Result<Acknowledged, StoreError> {
                 (**self).acknowledge(issuer, owner, stream, acknowledgement).await
             }
 

@@ -40,11 +40,11 @@ use crate::subject::Subject;
 use crate::timestamp::Timestamp;
 
 pub use calls::{
-    Acknowledgement, Activity, Backlog, ClaimRequest, Claimed, DeadLetter, Deleted, GiveUpHeld,
-    HandOut, HandOutRequest, HealthChange, HeldStream, KeepToken, Kept, LetterFilter, LetterPlace,
-    LetterQuery, NewControl, NewVerification, Queue, Redrive, RedriveLetter, Redriven, Route,
-    SettleBatch, SettleReport, Settled, Settlement, StreamOverview, StreamUpdate, SubjectChange,
-    SweepRequest, Swept, Totals, VerificationQueued,
+    Acknowledged, Acknowledgement, Activity, Backlog, ClaimRequest, Claimed, DeadLetter, Deleted,
+    GiveUpHeld, HandOut, HandOutRequest, HealthChange, HeldStream, KeepToken, Kept, LetterFilter,
+    LetterPlace, LetterQuery, NewControl, NewVerification, Queue, Redrive, RedriveLetter, Redriven,
+    Route, SettleBatch, SettleReport, Settled, Settlement, StreamOverview, StreamUpdate,
+    SubjectChange, SweepRequest, Swept, Totals, VerificationQueued,
 };
 pub use emission::{Append, Appended, Candidate, CandidateQuery, NewEntry, Outbox, Repeated};
 
@@ -103,8 +103,9 @@ pub enum StoreError {
 ///    an older unsettled one, which is counted as discarded by replacement.
 /// 8. `acknowledge` releases each named entry that was ever emitted to this stream and is not yet
 ///    settled; it ends as delivered, which is a success of the stream. Those with errors end as
-///    dead letters. Named both ways: dead letter. Unknown, settled and foreign identifiers are ignored. It works in every status, and
-///    is idempotent.
+///    dead letters. Named both ways: dead letter. Unknown, settled and foreign
+///    identifiers are ignored. It works in every status, and is idempotent. What is returned is
+///    what this call settled.
 /// 9. `hand_out` returns unsettled entries of a poll stream that may leave ([`may_leave`]), control
 ///    entries first, then oldest first, at most `most`. It claims nothing: the same entries are
 ///    returned again until they are acknowledged. A push stream is [`StoreError::NotFound`].
@@ -173,7 +174,7 @@ pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
         owner: &Owner,
         stream: &StreamId,
         acknowledgement: Acknowledgement,
-    ) -> Result<(), StoreError>;
+    ) -> Result<Acknowledged, StoreError>;
 
     /// Returns entries for a poll.
     async fn hand_out(
@@ -232,7 +233,8 @@ pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
 ///    released as it was. An old fence, a settled entry or a stream that is gone changes nothing
 ///    and is [`Settled::Gone`].
 ///    Health changes are applied with [`Health::record`], unless they name another generation than
-///    the stream has now, and written at most once per stream and batch.
+///    the stream has now, and written at most once per stream and batch. Every verdict but
+///    [`Verdict::GoOn`] is returned, once.
 /// 7. An expired lease makes its entry claimable again, unchanged.
 /// 8. `sweep` removes, in bounded batches, what retention no longer asks for.
 /// 9. `idle_streams` returns enabled streams whose receiver has not been active since a time.
@@ -252,6 +254,7 @@ pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
 /// [`Life::after`]: crate::outbox::Life::after
 /// [`may_leave`]: crate::outbox::may_leave
 /// [`Health::record`]: crate::outbox::Health::record
+/// [`Verdict::GoOn`]: crate::outbox::Verdict::GoOn
 /// [`Fate::Defer`]: crate::outbox::Fate::Defer
 #[async_trait]
 pub trait WorkerStore: fmt::Debug + Send + Sync + 'static {

@@ -9,9 +9,10 @@ use super::wakes::Wakes;
 use super::{Core, Transmitter, mint};
 use crate::clock::{Clock, SystemClock};
 use crate::deliver::Deliverer;
+use crate::diagnostics::Diagnostics;
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::event::types;
-use crate::hooks::{ShareAll, SharingPolicy, SupportedEvents};
+use crate::hooks::{Observer, ShareAll, SharingPolicy, SupportedEvents, Unobserved};
 use crate::id::Issuer;
 use crate::keys::KeyProvider;
 use crate::protocol::{Access, Paths};
@@ -29,6 +30,7 @@ pub struct TransmitterBuilder {
     entropy: Arc<dyn Entropy>,
     events: Arc<dyn SupportedEvents>,
     sharing: Arc<dyn SharingPolicy>,
+    observer: Arc<dyn Observer>,
     access: Access,
     config: Config,
 }
@@ -48,6 +50,7 @@ impl TransmitterBuilder {
             entropy: Arc::new(SystemEntropy),
             events: Arc::new(types::caep_and_risc()),
             sharing: Arc::new(ShareAll),
+            observer: Arc::new(Unobserved),
             access: Access::default(),
             config: Config::default(),
         }
@@ -84,6 +87,12 @@ impl TransmitterBuilder {
         self
     }
 
+    /// Who is told at once what an operator should know. Without it: nobody.
+    pub fn with_observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Arc::new(observer);
+        self
+    }
+
     /// Which scopes allow what. Without it: `ssf.read` and `ssf.manage`.
     pub fn with_access(mut self, access: Access) -> Self {
         self.access = access;
@@ -109,6 +118,7 @@ impl TransmitterBuilder {
             signer: Signer::default(),
             wakes: Arc::new(Wakes::default()),
             upkeep: Schedule::default(),
+            diagnostics: Diagnostics::new(self.observer),
             access: self.access,
             clock: self.clock,
             entropy: self.entropy,

@@ -27,6 +27,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::{Clock, Slept};
 use crate::deliver::Deliverer;
+use crate::diagnostics::Diagnostics;
 use crate::egress::EgressPolicy;
 use crate::entropy::Entropy;
 use crate::error::Error;
@@ -85,6 +86,7 @@ struct Core {
     signer: Signer,
     wakes: Arc<Wakes>,
     upkeep: upkeep::Schedule,
+    diagnostics: Diagnostics,
 }
 
 impl Transmitter {

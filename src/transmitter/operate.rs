@@ -6,6 +6,7 @@ use super::Transmitter;
 use super::commit::{Before, CHANGE_TRIES};
 use crate::error::Error;
 use crate::event::types;
+use crate::hooks::PauseCause;
 use crate::id::{Owner, StreamId};
 use crate::outbox::Lane;
 use crate::protocol::change_status;
@@ -25,7 +26,7 @@ impl Transmitter {
         status: StreamStatus,
         reason: Option<String>,
     ) -> Result<StreamRecord, Error> {
-        self.change_status(stream, status, reason, StatusSetBy::Transmitter).await
+        self.change_status(stream, status, reason, PauseCause::Operator).await
     }
 
     /// Suspends a receiver: its enabled streams are paused, it gets no new ones, and it can enable
@@ -36,7 +37,7 @@ impl Transmitter {
     pub async fn suspend_client(&self, owner: &Owner, reason: Option<String>) -> Result<(), Error> {
         self.store.suspend(&self.core.issuer, owner).await?;
         for record in self.store.list_streams(&self.core.issuer, owner).await? {
-            self.pause(&record.stream_id, reason.clone(), StatusSetBy::Suspension).await?;
+            self.pause(&record.stream_id, reason.clone(), PauseCause::Suspension).await?;
         }
         Ok(())
     }
@@ -91,11 +92,11 @@ impl Transmitter {
         stream: &StreamId,
         status: StreamStatus,
         reason: Option<String>,
-        set_by: StatusSetBy,
+        cause: PauseCause,
     ) -> Result<StreamRecord, Error> {
         for _ in 0..CHANGE_TRIES {
             let before = self.store.find_stream(&self.core.issuer, stream).await?;
-            match self.try_status(before, status, reason.clone(), set_by).await {
+            match self.try_status(before, status, reason.clone(), cause).await {
                 Err(Error::Store(StoreError::Conflict)) => {}
                 other => return other,
             }
@@ -109,7 +110,7 @@ impl Transmitter {
         &self,
         stream: &StreamId,
         reason: Option<String>,
-        set_by: StatusSetBy,
+        cause: PauseCause,
     ) -> Result<(), Error> {
         let paused = StreamStatus::Paused;
         for _ in 0..CHANGE_TRIES {
@@ -118,7 +119,7 @@ impl Transmitter {
                 Ok(_) | Err(StoreError::NotFound) => return Ok(()),
                 Err(error) => return Err(error.into()),
             };
-            match self.try_status(before, paused, reason.clone(), set_by).await {
+            match self.try_status(before, paused, reason.clone(), cause).await {
                 Ok(_) | Err(Error::Store(StoreError::NotFound)) => return Ok(()),
                 Err(Error::Store(StoreError::Conflict)) => {}
                 Err(error) => return Err(error),
@@ -133,11 +134,18 @@ impl Transmitter {
         record: StreamRecord,
         status: StreamStatus,
         reason: Option<String>,
-        set_by: StatusSetBy,
+        cause: PauseCause,
     ) -> Result<StreamRecord, Error> {
         let (core, now) = (&self.core, self.core.clock.now());
         let (was, stream) = (Before::of(&record), record.stream_id.clone());
         let changes = record.status != status;
+        let set_by = match cause {
+            PauseCause::Suspension => StatusSetBy::Suspension,
+            PauseCause::Receiver => StatusSetBy::Receiver,
+            PauseCause::Inactivity | PauseCause::Operator | PauseCause::Undeliverable => {
+                StatusSetBy::Transmitter
+            }
+        };
         let record = change_status(record, status, reason.clone(), set_by, now)?;
         let announce = if changes {
             let mut members = Map::new();
@@ -148,6 +156,6 @@ impl Transmitter {
         } else {
             None
         };
-        Ok(core.commit(&*self.store, was, record, announce).await?)
+        Ok(core.commit(&*self.store, was, record, announce, cause).await?)
     }
 }

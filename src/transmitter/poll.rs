@@ -1,5 +1,7 @@
 //! Polling (RFC 8936).
 
+use std::collections::HashMap;
+
 use futures_util::future::{Either, select};
 
 use super::Receivers;
@@ -7,9 +9,10 @@ use super::wakes::{Place, Woken};
 use crate::auth::Caller;
 use crate::clock::Slept;
 use crate::error::Error;
-use crate::id::StreamId;
+use crate::id::{Jti, StreamId};
+use crate::outbox::{DeadLetterReason, Lane, PollError};
 use crate::protocol::{More, PollReply, PollRequest, Refusal, Wait};
-use crate::store::{Acknowledgement, HandOutRequest, Kept};
+use crate::store::{Acknowledged, Acknowledgement, HandOutRequest, Kept};
 use crate::stream::Delivery;
 use crate::timestamp::Timestamp;
 
@@ -38,8 +41,12 @@ impl Receivers {
             if !matches!(record.delivery, Delivery::Poll) {
                 return Err(Refusal::UnknownStream.into());
             }
-            let acknowledgement = Acknowledgement { acks, errors, now };
-            self.store.acknowledge(&core.issuer, &caller.owner, stream, acknowledgement).await?;
+            let acknowledgement = Acknowledgement { acks, errors: errors.clone(), now };
+            let done = self
+                .store
+                .acknowledge(&core.issuer, &caller.owner, stream, acknowledgement)
+                .await?;
+            self.tell_dead(stream, done, errors);
         }
         self.touch(&caller.owner, stream, now).await?;
         let most = max_events.unwrap_or(usize::MAX).min(core.config.poll_batch);
@@ -49,6 +56,17 @@ impl Receivers {
         match wait {
             Wait::Not => self.sets(caller, stream, most, now).await,
             Wait::ForEvents => self.wait_for_sets(caller, stream, most, now).await,
+        }
+    }
+
+    /// Tells which SETs the receiver's errors made dead letters.
+    fn tell_dead(&self, stream: &StreamId, done: Acknowledged, errors: Vec<(Jti, PollError)>) {
+        let mut dead: HashMap<Jti, Lane> = done.dead.into_iter().collect();
+        for (jti, error) in errors {
+            if let Some(lane) = dead.remove(&jti) {
+                let reason = DeadLetterReason::Reported(error);
+                self.core.diagnostics.dead_lettered(stream, &jti, lane, &reason);
+            }
         }
     }
 

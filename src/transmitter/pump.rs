@@ -17,12 +17,15 @@ use super::{Core, Transmitter};
 use crate::clock::{Clock, Slept};
 use crate::deliver::{DeliverError, Deliverer, PushRequest, PushResponse};
 use crate::error::Error;
+use crate::hooks::{Notice, PauseCause};
 use crate::id::{Jti, StreamId};
-use crate::outbox::{Answer, Attempt, Fate, Fence, Outcome, TransportFailure, Verdict, decide};
+use crate::outbox::{
+    Answer, Attempt, Fate, Fence, Outcome, StreamReport, TransportFailure, Verdict, decide,
+};
 use crate::store::{
     ClaimRequest, Claimed, HealthChange, Kept, Route, SettleBatch, Settled, Settlement,
 };
-use crate::stream::{AuthorizationHeader, Delivery, StatusSetBy, StreamStatus};
+use crate::stream::{AuthorizationHeader, Delivery, StreamStatus};
 use crate::timestamp::Timestamp;
 
 /// The least wait when the store has work that cannot be claimed.
@@ -244,6 +247,7 @@ impl<'t> Pump<'t> {
         self.unsettled = 0;
         let batch = batch(core, &over, now);
         let fates: Vec<Fate> = batch.settlements.iter().map(|s| s.fate.clone()).collect();
+        let mut failures = failures(&batch);
         let report = match self.beside(self.transmitter.store.settle(&core.issuer, batch)).await {
             Ok(report) => report,
             Err(error) => {
@@ -255,16 +259,31 @@ impl<'t> Pump<'t> {
         for attempted in &over {
             self.held.remove(&attempted.jti);
         }
-        for (fate, settled) in fates.iter().zip(&report.settled) {
+        for ((fate, settled), attempted) in fates.iter().zip(&report.settled).zip(&over) {
             self.progress.count(fate, *settled);
+            if let (Settled::Done, Fate::Dead(reason)) = (settled, fate) {
+                let Attempted { stream_id, jti, attempt, .. } = attempted;
+                core.diagnostics.dead_lettered(stream_id, jti, attempt.lane, reason);
+            }
         }
         let mut result = Ok(());
-        for (stream, verdict) in report.verdicts {
-            if verdict == Verdict::Pause {
-                let reason = Some(UNDELIVERABLE.to_owned());
-                let pause = self.transmitter.pause(&stream, reason, StatusSetBy::Transmitter);
-                // One stream that cannot be paused leaves the others their turn.
-                result = self.beside(pause).await.and(result);
+        for (stream_id, verdict) in report.verdicts {
+            match verdict {
+                Verdict::GoOn => {}
+                Verdict::BreakerClosed => {
+                    core.diagnostics.notice(&Notice::BreakerClosed { stream_id });
+                }
+                Verdict::BreakerOpened => {
+                    let error = failures.remove(&stream_id).unwrap_or_default();
+                    core.diagnostics.notice(&Notice::BreakerOpened { stream_id, error });
+                }
+                Verdict::Pause => {
+                    let reason = Some(UNDELIVERABLE.to_owned());
+                    let pause =
+                        self.transmitter.pause(&stream_id, reason, PauseCause::Undeliverable);
+                    // One stream that cannot be paused leaves the others their turn.
+                    result = self.beside(pause).await.and(result);
+                }
             }
         }
         result
@@ -324,6 +343,17 @@ fn batch(core: &Core, over: &[Attempted], now: Timestamp) -> SettleBatch {
         batch.health.push(change);
     }
     batch
+}
+
+/// The first failure of each stream that failed.
+fn failures(batch: &SettleBatch) -> HashMap<StreamId, String> {
+    let mut failures = HashMap::new();
+    for HealthChange { stream_id, report, .. } in &batch.health {
+        if let StreamReport::Fails { what, .. } = report {
+            failures.entry(stream_id.clone()).or_insert_with(|| what.clone());
+        }
+    }
+    failures
 }
 
 impl Progress {

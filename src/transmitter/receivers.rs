@@ -4,6 +4,7 @@ use super::commit::{Before, CHANGE_TRIES};
 use super::{Core, Receivers, mint};
 use crate::auth::Caller;
 use crate::error::Error;
+use crate::hooks::PauseCause;
 use crate::id::{Owner, StreamId};
 use crate::protocol::{
     CreateStream, PatchStream, Refusal, ReplaceStream, StatusRequest, StatusView, StreamView,
@@ -267,7 +268,8 @@ impl Core {
         for _ in 0..CHANGE_TRIES {
             let record = store.read_stream(&self.issuer, owner, stream).await?;
             let before = Before::of(&record);
-            match self.commit(store, before, change(record)?, None).await {
+            let record = change(record)?;
+            match self.commit(store, before, record, None, PauseCause::Receiver).await {
                 Ok(record) => return Ok(record),
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),

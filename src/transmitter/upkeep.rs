@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::Transmitter;
 use crate::error::Error;
+use crate::hooks::PauseCause;
 use crate::store::SweepRequest;
-use crate::stream::StatusSetBy;
 use crate::timestamp::Timestamp;
 
 /// When upkeep is next due in this process.
@@ -51,9 +51,9 @@ impl Transmitter {
             let since = now.before(timeout);
             let idle = self.store.idle_streams(&self.core.issuer, since, BATCH).await?;
             for record in &idle {
-                let set_by = StatusSetBy::Transmitter;
+                let cause = PauseCause::Inactivity;
                 // One stream that cannot be paused leaves the others their turn.
-                let paused = self.pause(&record.stream_id, Some(reason.clone()), set_by).await;
+                let paused = self.pause(&record.stream_id, Some(reason.clone()), cause).await;
                 result = result.and(paused);
             }
             if idle.len() < BATCH {

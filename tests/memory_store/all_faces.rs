@@ -136,7 +136,7 @@ async fn a_foreign_stream_is_answered_like_one_that_does_not_exist() {
             store.delete_stream(&issuer, &stranger, &stream).await.map(|_| ()),
             store.change_subject(&issuer, &stranger, &stream, change).await,
             store.queue_verification(&issuer, &stranger, &stream, verification).await.map(|_| ()),
-            store.acknowledge(&issuer, &stranger, &stream, acknowledgement).await,
+            store.acknowledge(&issuer, &stranger, &stream, acknowledgement).await.map(|_| ()),
             store.hand_out(&issuer, &stranger, &stream, poll).await.map(|_| ()),
             store.keep_polled(&issuer, &stranger, &stream, Vec::new()).await.map(|_| ()),
             store.touch(&issuer, &stranger, activity).await,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use ssf_transmitter::outbox::{DeadLetterReason, Lane, PollError};
 use ssf_transmitter::store::{
-    Acknowledgement, Activity, HandOutRequest, Kept, LetterQuery, NewVerification, OperatorStore,
-    Queue, ReceiverStore, Settled, StoreError, StreamUpdate, SubjectChange, SweepRequest, Swept,
-    VerificationQueued, WorkerStore,
+    Acknowledged, Acknowledgement, Activity, HandOutRequest, Kept, LetterQuery, NewVerification,
+    OperatorStore, Queue, ReceiverStore, Settled, StoreError, StreamUpdate, SubjectChange,
+    SweepRequest, Swept, VerificationQueued, WorkerStore,
 };
 use ssf_transmitter::stream::{DefaultSubjects, Delivery, StatusSetBy, StreamRecord, StreamStatus};
 use ssf_transmitter::subject::Subject;
@@ -243,12 +243,17 @@ async fn acknowledged_sets_are_delivered_and_never_come_again() {
 async fn a_set_named_both_ways_ends_as_a_dead_letter() {
     let bench = Bench::with_poll(&["s"]).await;
     bench.emit("s", "a", "k", at(0)).await;
+    bench.emit("s", "b", "k", at(0)).await;
     let error = PollError::new("invalid_key".to_owned(), Some("no kid".to_owned()));
     let mut both = Acknowledgement::default();
-    both.acks = vec![jti("a")];
+    both.acks = vec![jti("a"), jti("b")];
     both.errors = vec![(jti("a"), error.clone()), (jti("never-emitted"), error.clone())];
     both.now = at(9);
-    bench.store.acknowledge(&issuer(), &rp(), &id("s"), both).await.unwrap();
+    let again = both.clone();
+    let settled = bench.store.acknowledge(&issuer(), &rp(), &id("s"), both).await.unwrap();
+    assert_eq!(settled, Acknowledged::new(1, vec![(jti("a"), Lane::Ordinary)]));
+    let settled = bench.store.acknowledge(&issuer(), &rp(), &id("s"), again).await.unwrap();
+    assert_eq!(settled, Acknowledged::default(), "all of it was settled before");
     let letters =
         bench.store.dead_letters(&issuer(), &id("s"), &LetterQuery::new(9)).await.unwrap();
     assert_eq!(letters.len(), 1);

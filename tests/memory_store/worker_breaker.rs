@@ -138,6 +138,20 @@ async fn a_stream_that_refuses_too_often_is_named_once() {
     assert_eq!(report.verdicts, [(id("s"), Verdict::Pause)]);
 }
 
+// Worker 6.
+#[tokio::test]
+async fn every_verdict_of_a_batch_is_returned_in_order() {
+    let bench = Bench::with(&["s", "other"]).await;
+    let mut batch = SettleBatch::new(BreakerPolicy::default(), at(0));
+    let reports = [("s", fails()), ("other", StreamReport::Works), ("s", StreamReport::Works)];
+    for (stream, report) in reports {
+        batch.health.push(HealthChange::new(id(stream), report, Jitter::NONE));
+    }
+    let report = bench.store.settle(&issuer(), batch).await.unwrap();
+    let (opened, closed) = (Verdict::BreakerOpened, Verdict::BreakerClosed);
+    assert_eq!(report.verdicts, [(id("s"), opened), (id("s"), closed)]);
+}
+
 // P7: entries stay, and no attempt is counted.
 #[tokio::test]
 async fn what_failed_with_its_stream_comes_back_untouched() {

@@ -9,8 +9,8 @@ use ssf_transmitter::id::{Issuer, Owner, StreamId};
 use ssf_transmitter::routing::Interest;
 use ssf_transmitter::store::memory::MemoryStore;
 use ssf_transmitter::store::{
-    Acknowledgement, Activity, Change, ClaimRequest, Claimed, DeadLetter, Deleted, GiveUpHeld,
-    HandOut, HandOutRequest, HeldStream, KeepToken, Kept, LetterQuery, NewVerification,
+    Acknowledged, Acknowledgement, Activity, Change, ClaimRequest, Claimed, DeadLetter, Deleted,
+    GiveUpHeld, HandOut, HandOutRequest, HeldStream, KeepToken, Kept, LetterQuery, NewVerification,
     OperatorStore, Outbox, ReceiverStore, Redrive, Redriven, SettleBatch, SettleReport, StoreError,
     StreamOverview, StreamStore, StreamUpdate, SubjectChange, SweepRequest, Swept, Totals,
     VerificationQueued, WorkerStore,
@@ -127,7 +127,7 @@ impl ReceiverStore for FlakyStore {
         owner: &Owner,
         stream: &StreamId,
         acknowledgement: Acknowledgement,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Acknowledged, StoreError> {
         self.0.inner.acknowledge(issuer, owner, stream, acknowledgement).await
     }
 

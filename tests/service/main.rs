@@ -19,6 +19,8 @@ mod long_poll;
 #[cfg(test)]
 mod management;
 #[cfg(test)]
+mod notices;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod polling;

@@ -30,9 +30,12 @@ use ssf_transmitter::stream::{AuthorizationHeader, EndpointUrl, PushDelivery, St
 use ssf_transmitter::subject::{SimpleSubject, Subject};
 use ssf_transmitter::testkit::{ScriptedDeliverer, SeededEntropy, VirtualClock};
 use ssf_transmitter::timestamp::Timestamp;
-use ssf_transmitter::transmitter::{Config, Emission, Progress, Receivers, Transmitter};
+use ssf_transmitter::transmitter::{
+    Config, Emission, Progress, Receivers, Transmitter, TransmitterBuilder,
+};
 
 use crate::drive::{Task, ready};
+use crate::notices::Notices;
 
 pub(crate) const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
 pub(crate) const ONE: &str = "https://one.example/events";
@@ -46,6 +49,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) keys: ScriptedKeys,
     pub(crate) receiver: ScriptedDeliverer,
+    pub(crate) notices: Notices,
     pub(crate) transmitter: Transmitter,
     pub(crate) receivers: Receivers,
     config: Config,
@@ -63,15 +67,19 @@ impl World {
         let store = Arc::new(MemoryStore::new());
         let keys = ScriptedKeys::new("k-1", clock.clone());
         let receiver = ScriptedDeliverer::new();
-        let transmitter = transmitter(&store, &keys, &receiver, &config, 1, clock.clone());
+        let notices = Notices::default();
+        let transmitter = transmitter(&store, &keys, &receiver, &config, 1, clock.clone())
+            .with_observer(notices.clone())
+            .build()
+            .unwrap();
         let receivers = transmitter.receivers();
-        Self { clock, store, keys, receiver, transmitter, receivers, config }
+        Self { clock, store, keys, receiver, notices, transmitter, receivers, config }
     }
 
     /// A second process over the same store.
     pub(crate) fn second_process(&self) -> Transmitter {
         let Self { clock, store, keys, receiver, config, .. } = self;
-        transmitter(store, keys, receiver, config, 2, clock.clone())
+        transmitter(store, keys, receiver, config, 2, clock.clone()).build().unwrap()
     }
 
     pub(crate) fn push_stream(&self, endpoint: &str) -> StreamId {
@@ -255,14 +263,12 @@ fn transmitter(
     config: &Config,
     seed: u64,
     clock: impl Clock,
-) -> Transmitter {
+) -> TransmitterBuilder {
     Transmitter::builder(Issuer::parse(ISSUER).unwrap(), Arc::clone(store), keys.clone())
         .with_deliverer(receiver.clone())
         .with_clock(clock)
         .with_entropy(SeededEntropy::new(seed))
         .with_config(config.clone())
-        .build()
-        .unwrap()
 }
 
 pub(crate) fn caller() -> Caller {

@@ -9,8 +9,8 @@ pub use operator::{
     StreamOverview, Totals,
 };
 pub use receiver::{
-    Acknowledgement, Activity, Deleted, HandOut, HandOutRequest, NewControl, NewVerification,
-    Queue, StreamUpdate, SubjectChange, VerificationQueued,
+    Acknowledged, Acknowledgement, Activity, Deleted, HandOut, HandOutRequest, NewControl,
+    NewVerification, Queue, StreamUpdate, SubjectChange, VerificationQueued,
 };
 pub use worker::{
     ClaimRequest, Claimed, GiveUpHeld, HealthChange, HeldStream, KeepToken, Kept, Route,

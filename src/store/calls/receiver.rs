@@ -143,6 +143,25 @@ pub struct Acknowledgement {
     pub now: Timestamp,
 }
 
+/// What an acknowledgement settled. What was settled before, or was never the stream's, is not in
+/// it: this is for the operator, never for the receiver.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Acknowledged {
+    /// How many SETs it delivered.
+    pub delivered: u64,
+    /// The SETs it made dead letters, each with its lane, in the order named.
+    pub dead: Vec<(Jti, Lane)>,
+}
+
+impl Acknowledged {
+    /// That many deliveries, and these dead letters.
+    #[must_use]
+    pub const fn new(delivered: u64, dead: Vec<(Jti, Lane)>) -> Self {
+        Self { delivered, dead }
+    }
+}
+
 /// That the receiver of a stream was active (SSF 1.0 §8.1.1 `inactivity_timeout`).
 #[derive(Clone, Debug)]
 #[non_exhaustive]

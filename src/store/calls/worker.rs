@@ -245,7 +245,7 @@ impl HealthChange {
 pub struct SettleReport {
     /// Per settlement, in the order given.
     pub settled: Vec<Settled>,
-    /// Streams that should be paused, and why.
+    /// What the batch means for streams as a whole, beyond [`Verdict::GoOn`].
     pub verdicts: Vec<(StreamId, Verdict)>,
 }
 

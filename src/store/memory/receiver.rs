@@ -8,8 +8,8 @@ use super::state::IssuerState;
 use crate::id::{Issuer, Owner, StreamId};
 use crate::outbox::{Discard, Happening};
 use crate::store::{
-    Acknowledgement, Activity, Change, Deleted, HandOut, HandOutRequest, KeepToken, Kept,
-    NewVerification, Queue, ReceiverStore, Settled, StoreError, StreamUpdate, SubjectChange,
+    Acknowledged, Acknowledgement, Activity, Change, Deleted, HandOut, HandOutRequest, KeepToken,
+    Kept, NewVerification, Queue, ReceiverStore, Settled, StoreError, StreamUpdate, SubjectChange,
     VerificationQueued,
 };
 use crate::stream::{StreamRecord, StreamStatus};
@@ -79,7 +79,7 @@ impl ReceiverStore for MemoryStore {
         owner: &Owner,
         stream: &StreamId,
         acknowledgement: Acknowledgement,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Acknowledged, StoreError> {
         self.lock().of(issuer).acknowledge(owner, stream, acknowledgement)
     }
 
@@ -228,21 +228,25 @@ impl IssuerState {
         owner: &Owner,
         id: &StreamId,
         acknowledgement: Acknowledgement,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Acknowledged, StoreError> {
         let Acknowledgement { acks, errors, now } = acknowledgement;
         self.owned(owner, id)?;
         // Errors first: what is named both ways ends as a dead letter.
+        let mut dead = Vec::new();
         for (jti, error) in errors {
+            let lane = self.owned(owner, id)?.backlog.get(&jti).map(|entry| entry.lane);
             self.happen(id, &jti, Happening::Report(error), now);
+            dead.extend(lane.map(|lane| (jti, lane)));
         }
-        let mut delivered = false;
+        let mut delivered = 0;
         for jti in acks {
-            delivered |= self.happen(id, &jti, Happening::Acknowledge, now) == Settled::Done;
+            let settled = self.happen(id, &jti, Happening::Acknowledge, now);
+            delivered += u64::from(settled == Settled::Done);
         }
-        if delivered {
+        if delivered > 0 {
             self.owned(owner, id)?.health.last_success = Some(now);
         }
         self.changed(id);
-        Ok(())
+        Ok(Acknowledged::new(delivered, dead))
     }
 }

@@ -5,8 +5,8 @@ use ssf_transmitter::id::{Issuer, Owner, StreamId};
 use ssf_transmitter::outbox::{Discard, Happening, Step};
 use ssf_transmitter::routing::Interest;
 use ssf_transmitter::store::{
-    Acknowledgement, Activity, Change, Deleted, HandOut, HandOutRequest, KeepToken, Kept,
-    NewVerification, Queue, ReceiverStore, Settled, StoreError, StreamUpdate, SubjectChange,
+    Acknowledged, Acknowledgement, Activity, Change, Deleted, HandOut, HandOutRequest, KeepToken,
+    Kept, NewVerification, Queue, ReceiverStore, Settled, StoreError, StreamUpdate, SubjectChange,
     VerificationQueued,
 };
 use ssf_transmitter::stream::{DefaultSubjects, StreamRecord, StreamStatus};
@@ -86,19 +86,23 @@ impl ReceiverStore for VecStore {
         owner: &Owner,
         stream: &StreamId,
         acknowledgement: Acknowledgement,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Acknowledged, StoreError> {
         let Acknowledgement { acks, errors, now, .. } = acknowledgement;
         self.owned(issuer, owner, stream, |stream| {
             // Errors first: what is named both ways ends as a dead letter.
+            let mut settled = Acknowledged::default();
             for (jti, error) in errors {
+                let lane = stream.entry(&jti).map(|entry| entry.lane);
                 stream.happen(&jti, Happening::Report(error), now);
+                settled.dead.extend(lane.map(|lane| (jti, lane)));
             }
             for jti in &acks {
                 if stream.happen(jti, Happening::Acknowledge, now) == Settled::Done {
                     stream.health.last_success = Some(now);
+                    settled.delivered += 1;
                 }
             }
-            Ok(())
+            Ok(settled)
         })
     }
 

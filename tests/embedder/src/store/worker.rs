@@ -133,8 +133,9 @@ impl IssuerState {
                 continue;
             }
             let verdict = stream.health.record(report, &batch.policy, batch.now, *jitter);
-            if verdict != Verdict::GoOn && verdicts.iter().all(|(id, _)| id != stream_id) {
-                verdicts.push((stream_id.clone(), verdict));
+            let verdict = (stream_id.clone(), verdict);
+            if verdict.1 != Verdict::GoOn && !verdicts.contains(&verdict) {
+                verdicts.push(verdict);
             }
         }
         SettleReport::new(settled, verdicts)
