@@ -70,6 +70,7 @@
 //! | `http` | `router`: `http::Request<Bytes>` in, `http::Response<Bytes>` out |
 //! | `reqwest` | `deliver::client::PushClient`: the push client, with the address guard built in; token introspection and key sets from a URL |
 //! | `tokio` | `worker`: a clock that can sleep, and the push worker |
+//! | `aws-lc-rs` | signatures by AWS-LC ([`keys::local::SigningBackend`]) |
 //! | `testkit` | `testkit`: virtual time and scripted receivers; exempt from semver |
 //! | `vendored-openssl` | builds OpenSSL from source |
 

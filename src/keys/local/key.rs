@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::material::{Cause, KeyType, Material, Members, Signer, thumbprint};
+use super::material::{self, Cause, KeyType, Material, Members, thumbprint};
+use super::signer::{Signer, SigningBackend};
 use crate::id::{IdError, KeyId};
 use crate::secret::Secret;
 use crate::set::Algorithm;
@@ -20,7 +21,7 @@ pub struct SigningKey {
     algorithm: Algorithm,
     public: Members,
     private: Members,
-    signer: Signer,
+    signer: Box<dyn Signer>,
 }
 
 /// Why something is not a key that can sign SETs. Says nothing of the key itself.
@@ -101,6 +102,16 @@ impl SigningKey {
     /// [`KeyMaterialError::Generate`] when OpenSSL fails.
     pub fn generate(algorithm: Algorithm, kid: KeyId) -> Result<Self, KeyMaterialError> {
         Ok(Self::new(Material::generate(algorithm)?, algorithm, kid))
+    }
+
+    /// The same key, signing by that library from here on. Without it, OpenSSL signs.
+    ///
+    /// # Errors
+    /// [`KeyMaterialError`] when the library does not take the key.
+    pub fn signed_by(&self, backend: SigningBackend) -> Result<Self, KeyMaterialError> {
+        let (public, private) = (self.public.clone(), self.private.clone());
+        let signer = material::signer(backend, self.algorithm, &public, &private)?;
+        Ok(Self { kid: self.kid.clone(), algorithm: self.algorithm, public, private, signer })
     }
 
     /// Its identifier.

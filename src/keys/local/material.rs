@@ -13,7 +13,7 @@ use josekit::jwk::alg::ec::{EcCurve, EcKeyPair};
 use josekit::jwk::alg::ed::{EdCurve, EdKeyPair};
 use josekit::jwk::alg::rsa::RsaKeyPair;
 use josekit::jwk::{Jwk, KeyPair};
-use josekit::jws::{ES256, ES384, EdDSA, JwsSigner, JwsVerifier, PS256, RS256};
+use josekit::jws::{ES256, ES384, EdDSA, JwsVerifier, PS256, RS256};
 use openssl::bn::{BigNum, BigNumContext};
 use openssl::ec::EcGroup;
 use openssl::error::ErrorStack;
@@ -23,6 +23,7 @@ use openssl::sha::sha256;
 use serde_json::{Map, Value};
 
 use super::key::KeyMaterialError;
+use super::signer::{Signer, SigningBackend};
 use crate::set::Algorithm;
 
 /// What another library said: its words only, no types and no backtrace. Neither OpenSSL nor
@@ -102,17 +103,7 @@ pub(super) struct Material {
     /// The public and the private members and no others.
     pub(super) private: Members,
     /// What signs with it.
-    pub(super) signer: Signer,
-}
-
-/// A private key, ready to sign: made once, used for every signature.
-pub(super) struct Signer(Box<dyn JwsSigner>);
-
-impl Signer {
-    /// The JWS signature of that signing input; for ECDSA the two integers (RFC 7518 §3.4).
-    pub(super) fn sign(&self, input: &[u8]) -> Result<Vec<u8>, Cause> {
-        self.0.sign(input).map_err(words)
-    }
+    pub(super) signer: Box<dyn Signer>,
 }
 
 impl Material {
@@ -188,7 +179,7 @@ impl Material {
         }
     }
 
-    /// The material of a key pair, after it has verified what it signed (RFC 8725 §3.3).
+    /// The material of a key pair.
     fn new(pair: &dyn KeyPair, algorithm: Algorithm) -> Result<Self, KeyMaterialError> {
         let kind = KeyType::of(algorithm);
         let all: Members = pair.to_jwk_key_pair().into();
@@ -198,13 +189,43 @@ impl Material {
         if kind == KeyType::Rsa && bits < 2048 {
             return Err(KeyMaterialError::WeakRsa { bits });
         }
-        let signer = signer(algorithm, private.clone()).map_err(unreadable)?;
-        let verifier = verifier(algorithm, public.clone()).map_err(unreadable)?;
-        let message = b"ssf-transmitter self test";
-        let signature = signer.sign(message).map_err(|_| KeyMaterialError::SelfTest)?;
-        verifier.verify(message, &signature).map_err(|_| KeyMaterialError::SelfTest)?;
+        let signer = signer(SigningBackend::default(), algorithm, &public, &private)?;
         Ok(Self { public, private, signer })
     }
+}
+
+/// What signs with a key, after it has verified what it signed (RFC 8725 §3.3).
+pub(super) fn signer(
+    backend: SigningBackend,
+    algorithm: Algorithm,
+    public: &Members,
+    private: &Members,
+) -> Result<Box<dyn Signer>, KeyMaterialError> {
+    let kind = KeyType::of(algorithm);
+    let pkcs8 = pkcs8(kind, private)?;
+    let signer = backend.signer(algorithm, &pkcs8).map_err(unreadable)?;
+    // Without its label: josekit does not know every name of an algorithm.
+    let public = picked(public, kind.public_members());
+    let verifier = verifier(algorithm, public).map_err(unreadable)?;
+    let message = b"ssf-transmitter self test";
+    let signature = signer.sign(message).map_err(|_| KeyMaterialError::SelfTest)?;
+    verifier.verify(message, &signature).map_err(|_| KeyMaterialError::SelfTest)?;
+    Ok(signer)
+}
+
+/// The private key as a PKCS#8 document (RFC 5208), which every signing library reads.
+fn pkcs8(kind: KeyType, private: &Members) -> Result<Vec<u8>, KeyMaterialError> {
+    let jwk = Jwk::from_map(private.clone()).map_err(unreadable)?;
+    let der = match kind {
+        KeyType::Rsa => RsaKeyPair::from_jwk(&jwk).map(|pair| pair.to_der_private_key()),
+        KeyType::P256 | KeyType::P384 => {
+            EcKeyPair::from_jwk(&jwk).map(|pair| pair.to_der_private_key())
+        }
+        KeyType::Ed25519 => EdKeyPair::from_jwk(&jwk).map(|pair| pair.to_der_private_key()),
+    };
+    // josekit writes an elliptic curve key as SEC 1.
+    let key = PKey::private_key_from_der(&der.map_err(unreadable)?).map_err(unreadable)?;
+    key.private_key_to_pkcs8().map_err(unreadable)
 }
 
 /// Reads an elliptic curve key whose `d` is one of the curve (RFC 7518 §6.2.2.1): josekit takes any,
@@ -253,17 +274,6 @@ pub(super) fn verifier(
         Algorithm::Es384 => Box::new(ES384.verifier_from_jwk(&jwk)?),
         Algorithm::EdDsa | Algorithm::Ed25519 => Box::new(EdDSA.verifier_from_jwk(&jwk)?),
     })
-}
-
-fn signer(algorithm: Algorithm, private: Members) -> Result<Signer, JoseError> {
-    let jwk = Jwk::from_map(private)?;
-    Ok(Signer(match algorithm {
-        Algorithm::Rs256 => Box::new(RS256.signer_from_jwk(&jwk)?),
-        Algorithm::Ps256 => Box::new(PS256.signer_from_jwk(&jwk)?),
-        Algorithm::Es256 => Box::new(ES256.signer_from_jwk(&jwk)?),
-        Algorithm::Es384 => Box::new(ES384.signer_from_jwk(&jwk)?),
-        Algorithm::EdDsa | Algorithm::Ed25519 => Box::new(EdDSA.signer_from_jwk(&jwk)?),
-    }))
 }
 
 /// The length of the modulus. Its bits are counted: josekit counts bytes, and would take 2,041

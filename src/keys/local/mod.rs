@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::mem;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::Poll;
 
@@ -22,17 +23,19 @@ mod key;
 mod material;
 mod pool;
 mod schedule;
+mod signer;
 
 pub use self::jwk_set::JwkSetError;
 pub use self::key::{KeyMaterialError, SigningKey};
 pub use self::schedule::{ANNOUNCEMENT, RETIREMENT, ScheduleError, ScheduledKey};
+pub use self::signer::SigningBackend;
 
 /// Private keys in the memory of this process.
 ///
-/// RSA signatures are made on threads of its own, as many as the machine runs at once, started
-/// with the first batch; all others where the caller is, with a chance for other tasks after each.
-/// It reads no clock and so ignores the deadline of a batch; whoever drops the future stops the
-/// work.
+/// RSA signatures are made on threads of its own, by default as many as the machine runs at once,
+/// started with the first batch; all others where the caller is, with a chance for other tasks
+/// after each. It reads no clock and so ignores the deadline of a batch; whoever drops the future
+/// stops the work.
 ///
 /// ```
 /// use ssf_transmitter::id::KeyId;
@@ -96,6 +99,22 @@ impl LocalKeys {
         Ok(Self::scheduled(self.current().rotate(key, now)?))
     }
 
+    /// The same keys, all of them signing by that library. Without it, OpenSSL signs; keys that
+    /// are read or added later do so too, until they are told otherwise.
+    ///
+    /// # Errors
+    /// [`KeyMaterialError`] when the library does not take one of the keys.
+    pub fn signed_by(&self, backend: SigningBackend) -> Result<Self, KeyMaterialError> {
+        let schedule = RwLock::new(Arc::new(self.current().signed_by(backend)?));
+        Ok(Self { schedule, pool: SigningPool::new(self.pool.most()) })
+    }
+
+    /// Makes RSA signatures on that many threads. Without it: as many as the machine runs at once.
+    #[must_use]
+    pub fn with_signing_threads(self, threads: NonZeroUsize) -> Self {
+        Self { pool: SigningPool::new(Some(threads)), ..self }
+    }
+
     /// Uses other keys from here on: those of a rotation, or of a stored set that another process
     /// rotated.
     pub fn replace(&self, keys: &Self) {
@@ -114,7 +133,7 @@ impl LocalKeys {
     }
 
     fn scheduled(schedule: Schedule) -> Self {
-        Self { schedule: RwLock::new(Arc::new(schedule)), pool: SigningPool::default() }
+        Self { schedule: RwLock::new(Arc::new(schedule)), pool: SigningPool::new(None) }
     }
 
     fn current(&self) -> Arc<Schedule> {
@@ -187,8 +206,19 @@ mod tests {
         KeyId::parse(kid).unwrap()
     }
 
+    const BACKENDS: [SigningBackend; 2] = [SigningBackend::OpenSsl, SigningBackend::AwsLc];
+
     fn local(algorithm: Algorithm) -> LocalKeys {
         LocalKeys::new(SigningKey::generate(algorithm, id("k")).unwrap())
+    }
+
+    /// One key of every algorithm, in the hands of every library.
+    fn all_keys() -> impl Iterator<Item = (Algorithm, LocalKeys)> {
+        let by = |algorithm| {
+            let keys = local(algorithm);
+            BACKENDS.map(|backend| (algorithm, keys.signed_by(backend).unwrap()))
+        };
+        ALL.into_iter().flat_map(by)
     }
 
     fn batch(kid: &str, count: usize) -> SignBatch {
@@ -210,8 +240,7 @@ mod tests {
 
     #[tokio::test]
     async fn signatures_verify_with_the_published_jwk_in_the_order_of_the_inputs() {
-        for algorithm in ALL {
-            let keys = local(algorithm);
+        for (algorithm, keys) in all_keys() {
             let mut jwk = public(&keys).await.jwk;
             assert_eq!(jwk.remove("alg"), Some(algorithm.as_str().into()));
             let verifier = material::verifier(algorithm, jwk).unwrap();
@@ -227,11 +256,45 @@ mod tests {
 
     #[tokio::test]
     async fn an_ecdsa_signature_is_two_integers_of_fixed_length_rfc_7518_3_4() {
-        for (algorithm, length) in [(Algorithm::Es256, 64), (Algorithm::Es384, 96)] {
+        for (algorithm, keys) in all_keys() {
+            let length = match algorithm {
+                Algorithm::Rs256 | Algorithm::Ps256 => continue,
+                Algorithm::Es384 => 96,
+                Algorithm::Es256 | Algorithm::EdDsa | Algorithm::Ed25519 => 64,
+            };
             // Small integers have to be padded: enough signatures to meet some.
-            let signed = local(algorithm).sign(batch("k", 300)).await.unwrap();
+            let signed = keys.sign(batch("k", 300)).await.unwrap();
             let lengths: BTreeSet<_> = signed.iter().map(|signed| signed.signature.len()).collect();
             assert_eq!(lengths, BTreeSet::from([length]), "{algorithm}");
+        }
+    }
+
+    #[tokio::test]
+    async fn signatures_on_many_threads_at_once_verify() {
+        for (algorithm, keys) in all_keys() {
+            let mut jwk = public(&keys).await.jwk;
+            jwk.remove("alg");
+            let verifier = material::verifier(algorithm, jwk).unwrap();
+            let keys = Arc::new(keys);
+            let threads: Vec<_> = (0..4)
+                .map(|_| {
+                    let keys = Arc::clone(&keys);
+                    std::thread::spawn(move || {
+                        crate::testkit::block_on(keys.sign(batch("k", 4))).unwrap()
+                    })
+                })
+                .collect();
+            for Signed { input, signature } in threads.into_iter().flat_map(|t| t.join().unwrap()) {
+                verifier.verify(input.as_bytes(), &signature).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_stays_the_same_in_the_hands_of_another_library() {
+        for (algorithm, keys) in all_keys() {
+            let again = LocalKeys::from_jwk_set(keys.private_jwk_set().expose()).unwrap();
+            assert_eq!(again.current().set, keys.current().set, "{algorithm}");
         }
     }
 

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,13 +19,24 @@ use crate::keys::{KeyError, Signed};
 use crate::set::SigningInput;
 
 /// The threads of one provider. They end when it is dropped.
-#[derive(Default)]
 pub(super) struct SigningPool {
+    most: Option<NonZeroUsize>,
     queue: Arc<Queue>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl SigningPool {
+    /// A pool whose threads are yet to be started: that many, or as many as the machine runs at
+    /// once.
+    pub(super) fn new(most: Option<NonZeroUsize>) -> Self {
+        Self { most, queue: Arc::default(), threads: Mutex::default() }
+    }
+
+    /// How many threads, if that was said.
+    pub(super) const fn most(&self) -> Option<NonZeroUsize> {
+        self.most
+    }
+
     /// Signs the inputs by that function, on all threads. When the answer is dropped, what has not
     /// begun is not begun any more.
     ///
@@ -47,7 +59,8 @@ impl SigningPool {
     fn start(&self) -> std::io::Result<usize> {
         let mut threads = lock(&self.threads);
         if threads.is_empty() {
-            for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            let machine = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+            for _ in 0..self.most.unwrap_or_else(machine).get() {
                 let queue = Arc::clone(&self.queue);
                 let started = thread::Builder::new()
                     .name("ssf-signing".to_owned())
@@ -238,7 +251,7 @@ mod tests {
 
     #[tokio::test]
     async fn signatures_come_in_the_order_of_the_inputs() {
-        let pool = SigningPool::default();
+        let pool = SigningPool::new(None);
         let signed = pool.sign(echo, inputs(500)).unwrap().await.unwrap();
         let order: Vec<_> = signed.iter().map(|signed| signed.input.clone()).collect();
         assert_eq!(order, inputs(500));
@@ -247,13 +260,13 @@ mod tests {
 
     #[tokio::test]
     async fn an_empty_batch_is_answered_at_once() {
-        let signed = SigningPool::default().sign(echo, Vec::new()).unwrap().await.unwrap();
+        let signed = SigningPool::new(None).sign(echo, Vec::new()).unwrap().await.unwrap();
         assert_eq!(signed.len(), 0);
     }
 
     #[tokio::test]
     async fn a_failure_or_a_panic_fails_the_batch_and_not_the_pool() {
-        let pool = SigningPool::default();
+        let pool = SigningPool::new(None);
         let failing = |_: &[u8]| Err("no".into());
         let panicking = |_: &[u8]| panic!("a signer that is broken");
         for answer in [pool.sign(failing, inputs(9)), pool.sign(panicking, inputs(9))] {
@@ -283,7 +296,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_threads_start_with_the_first_batch_and_end_with_the_pool() {
-        let pool = SigningPool::default();
+        let pool = SigningPool::new(None);
         assert_eq!(lock(&pool.threads).len(), 0);
         pool.sign(echo, inputs(2)).unwrap().await.unwrap();
         let threads = mem::take(&mut *lock(&pool.threads));

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::key::SigningKey;
+use super::key::{KeyMaterialError, SigningKey};
+use super::signer::SigningBackend;
 use crate::id::KeyId;
 use crate::keys::{JWKS_MAX_AGE, KeySet, KeySetError, PublicKey};
 use crate::timestamp::Timestamp;
@@ -132,6 +133,15 @@ impl Schedule {
     pub(super) fn key(&self, kid: &KeyId) -> Option<Arc<SigningKey>> {
         let found = self.keys.iter().find(|key| key.key.kid() == kid)?;
         Some(Arc::clone(&found.key))
+    }
+
+    /// This schedule with every key signing by that library.
+    pub(super) fn signed_by(&self, backend: SigningBackend) -> Result<Self, KeyMaterialError> {
+        let signed_by = |key: &ScheduledKey| {
+            Ok(ScheduledKey { key: Arc::new(key.key.signed_by(backend)?), ..key.clone() })
+        };
+        let keys = self.keys.iter().map(signed_by).collect::<Result<_, _>>()?;
+        Ok(Self { keys, set: Arc::clone(&self.set) })
     }
 
     /// This schedule with another key that takes over as soon as it may, and without the keys
