@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::backoff::{Backoff, Jitter};
 use super::decide::StreamReport;
 use super::outcome::RetryAfter;
+use super::places::Pace;
 use crate::timestamp::Timestamp;
 
 /// The health of a stream, kept apart from its configuration.
@@ -25,6 +26,34 @@ pub struct Health {
     pub last_success: Option<Timestamp>,
     /// The last failure.
     pub last_error: Option<StreamError>,
+    /// How long the receiver took over the last request.
+    pub pace: Pace,
+    /// The last verification that was delivered or acknowledged.
+    pub verified: Option<RoundTrip>,
+}
+
+/// The way of a verification SET: how long the stream takes to deliver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RoundTrip {
+    /// When it was queued.
+    pub queued_at: Timestamp,
+    /// When its receiver took or acknowledged it.
+    pub ended_at: Timestamp,
+}
+
+impl RoundTrip {
+    /// From the queueing to the end.
+    #[must_use]
+    pub const fn new(queued_at: Timestamp, ended_at: Timestamp) -> Self {
+        Self { queued_at, ended_at }
+    }
+
+    /// How long it took.
+    #[must_use]
+    pub fn took(self) -> Duration {
+        self.ended_at.since(self.queued_at)
+    }
 }
 
 /// A failure, as the operator sees it. Nothing of it is for the receiver.
@@ -125,12 +154,21 @@ impl Health {
         self.open_until.max(self.not_before)
     }
 
-    /// Forgets failures and waits, not when the last success and the last error were: for a stream
-    /// that starts again, or whose delivery changed.
+    /// Notes how long the receiver took; [`Pace::Unknown`] when nothing was learnt of it.
+    pub fn note_pace(&mut self, pace: Pace) {
+        match pace {
+            Pace::Unknown => {}
+            Pace::Prompt | Pace::Slow => self.pace = pace,
+        }
+    }
+
+    /// Forgets failures, waits and pace, not when the last success, error and verification were: for
+    /// a stream that starts again, or whose delivery changed.
     pub fn forget_failures(&mut self) {
         *self = Self {
             last_success: self.last_success,
             last_error: self.last_error.take(),
+            verified: self.verified,
             ..Self::default()
         };
     }
@@ -138,9 +176,9 @@ impl Health {
     /// Closes the breaker. A `Retry-After` that another request was answered with still binds.
     fn work_again(&mut self, now: Timestamp) -> Verdict {
         let was_open = self.open_until.is_some();
-        let not_before = self.not_before.filter(|until| now < *until);
+        let (pace, not_before) = (self.pace, self.not_before.filter(|until| now < *until));
         self.forget_failures();
-        self.not_before = not_before;
+        (self.pace, self.not_before) = (pace, not_before);
         if was_open { Verdict::BreakerClosed } else { Verdict::GoOn }
     }
 

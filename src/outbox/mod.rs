@@ -12,15 +12,17 @@ mod health;
 mod held;
 mod life;
 mod outcome;
+mod places;
 mod policy;
 
 pub use backoff::{Backoff, Jitter};
 pub use dead::{DeadLetterKind, DeadLetterReason, Revival, revival};
 pub use decide::{Attempt, Decision, Fate, StreamReport, decide};
 pub use entry::{Fence, KeptToken, Lane, PollError, may_leave};
-pub use health::{Breaker, BreakerPolicy, Health, StreamError, Verdict};
+pub use health::{Breaker, BreakerPolicy, Health, RoundTrip, StreamError, Verdict};
 pub use held::{BeyondLimit, Held, HeldLimit, HeldLimits};
 pub use life::{Discard, End, Happening, Life, Signature, State, Step};
 pub(crate) use outcome::clean;
 pub use outcome::{Answer, Outcome, RetryAfter, TransportFailure};
+pub use places::{Pace, PlaceLimits, Places};
 pub use policy::{Action, Matches, OutcomePolicy, Row};

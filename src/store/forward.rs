@@ -6,10 +6,11 @@ use async_trait::async_trait;
 
 use super::{
     Acknowledged, Acknowledgement, Activity, Append, Appended, Candidate, CandidateQuery, Change,
-    ClaimRequest, Claimed, DeadLetter, Deleted, GiveUpHeld, HandOut, HandOutRequest, HeldStream,
-    KeepToken, Kept, LetterQuery, NewVerification, OperatorStore, Outbox, ReceiverStore, Redrive,
-    Redriven, SettleBatch, SettleReport, StoreError, StreamOverview, StreamStore, StreamUpdate,
-    SubjectChange, SweepRequest, Swept, Totals, VerificationQueued, WorkerStore,
+    ChangeMark, ClaimRequest, Claims, DeadLetter, Deleted, GiveUpHeld, HandOut, HandOutRequest,
+    HeldStream, KeepToken, Kept, LetterQuery, NewVerification, OperatorStore, Outbox, Overdue,
+    ReceiverStore, Redrive, Redriven, SettleBatch, SettleReport, StoreError, StreamOverview,
+    StreamStore, StreamUpdate, SubjectChange, SweepRequest, Swept, Totals, VerificationQueued,
+    Watched, WorkerStore,
 };
 use crate::id::{Issuer, Owner, StreamId};
 use crate::routing::Interest;
@@ -124,15 +125,24 @@ macro_rules! forward {
                 (**self).touch(issuer, owner, activity).await
             }
 
-            async fn wait_for_change(&self) -> Change {
-                (**self).wait_for_change().await
+            fn change_mark(&self) -> ChangeMark {
+                (**self).change_mark()
+            }
+
+            async fn wait_for_change(
+                &self,
+                issuer: &Issuer,
+                watched: Watched<'_>,
+                since: ChangeMark,
+            ) -> Change {
+                (**self).wait_for_change(issuer, watched, since).await
             }
         }
 
         #[deny(clippy::missing_trait_methods)]
         #[async_trait]
         impl<T: WorkerStore + ?Sized> WorkerStore for $pointer<T> {
-            async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+            async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
                 (**self).claim(request).await
             }
 
@@ -161,16 +171,17 @@ macro_rules! forward {
                 issuer: &Issuer,
                 since: Timestamp,
                 most: usize,
-            ) -> Result<Vec<StreamRecord>, StoreError> {
+            ) -> Result<Overdue, StoreError> {
                 (**self).idle_streams(issuer, since, most).await
             }
 
-            async fn next_due(
+            async fn unverified_streams(
                 &self,
                 issuer: &Issuer,
-                now: Timestamp,
-            ) -> Result<Option<Timestamp>, StoreError> {
-                (**self).next_due(issuer, now).await
+                since: Timestamp,
+                most: usize,
+            ) -> Result<Overdue, StoreError> {
+                (**self).unverified_streams(issuer, since, most).await
             }
 
             async fn held_streams(

@@ -40,11 +40,12 @@ use crate::subject::Subject;
 use crate::timestamp::Timestamp;
 
 pub use calls::{
-    Acknowledged, Acknowledgement, Activity, Backlog, ClaimRequest, Claimed, DeadLetter, Deleted,
-    GiveUpHeld, HandOut, HandOutRequest, HealthChange, HeldStream, KeepToken, Kept, LetterFilter,
-    LetterPlace, LetterQuery, NewControl, NewVerification, Queue, Redrive, RedriveLetter, Redriven,
-    Route, SettleBatch, SettleReport, Settled, Settlement, StreamOverview, StreamUpdate,
-    SubjectChange, SweepRequest, Swept, Totals, VerificationQueued,
+    Acknowledged, Acknowledgement, Activity, Backlog, ClaimRequest, Claimed, Claims, DeadLetter,
+    Deleted, GiveUpHeld, HandOut, HandOutRequest, HealthChange, HeldStream, KeepToken, Kept,
+    LetterFilter, LetterPlace, LetterQuery, NewControl, NewVerification, Overdue, Queue, Redrive,
+    RedriveLetter, Redriven, Route, SettleBatch, SettleReport, Settled, Settlement, StartedBy,
+    StreamOverview, StreamUpdate, SubjectChange, SweepRequest, Swept, Tokens, Totals,
+    VerificationQueued,
 };
 pub use emission::{Append, Appended, Candidate, CandidateQuery, NewEntry, Outbox, Repeated};
 
@@ -100,21 +101,31 @@ pub enum StoreError {
 /// 6. `change_subject` records an addition or a removal; see [`SubjectChange`]. Both are idempotent.
 /// 7. `queue_verification` queues a verification entry unless the last one the receiver asked for
 ///    is younger than `min_interval` (checked and noted atomically). A newer verification replaces
-///    an older unsettled one, which is counted as discarded by replacement.
+///    an older unsettled one, which is counted as discarded by replacement. One that the transmitter
+///    starts is not queued when the last of either side is younger than `min_interval`, or while one
+///    is unsettled ([`VerificationQueued::Unsettled`], which counts as queued for
+///    [`WorkerStore::unverified_streams`]); it does not count for the receiver's interval.
 /// 8. `acknowledge` releases each named entry that was ever emitted to this stream and is not yet
-///    settled; it ends as delivered, which is a success of the stream. Those with errors end as
-///    dead letters. Named both ways: dead letter. Unknown, settled and foreign
-///    identifiers are ignored. It works in every status, and is idempotent. What is returned is
-///    what this call settled.
+///    settled; it ends as delivered, which is a success of the stream, and the round trip of a
+///    verification is noted in the stream's health. Those with errors end as dead letters. Named both
+///    ways: dead letter. Unknown, settled and foreign identifiers are ignored. It works in every
+///    status, and is idempotent. What is returned is what this call settled.
 /// 9. `hand_out` returns unsettled entries of a poll stream that may leave ([`may_leave`]), control
 ///    entries first, then oldest first, at most `most`. It claims nothing: the same entries are
 ///    returned again until they are acknowledged. A push stream is [`StoreError::NotFound`].
+///    With `hidden_until`, the entries it returns are hidden until then: no call returns them, nor
+///    any younger entry of the order key of a hidden one, nor, while a control entry is hidden, a
+///    younger control entry. What is hidden counts for neither `entries` nor `more`. A change of
+///    the stream's delivery hides nothing any more.
 /// 10. `keep_polled` is [`WorkerStore::keep_tokens`] for handed-out entries: the first token wins
 ///     and is returned; entries that are gone or whose fence is old are returned as [`Kept::Gone`].
 /// 11. `touch` notes that the receiver was active, for `inactivity_timeout`.
-/// 12. `wait_for_change` returns when another process may have emitted to a stream or changed it,
-///     or at once when the store knows that none can or cannot tell. It holds no lock and no
-///     connection while waiting, and dropping it leaves nothing behind.
+/// 12. `wait_for_change` returns when another process may have emitted to what is watched, or
+///     changed it, since the mark; or at once when the store knows that none can or cannot tell.
+///     Whoever waits takes `change_mark`, then looks, then waits with that mark: what commits after
+///     the look ends the wait, also when it commits before the wait begins. A mark costs no I/O.
+///     Waiting holds no lock and no connection, and dropping it leaves nothing behind. It may
+///     return although nothing changed.
 ///
 /// [`may_leave`]: crate::outbox::may_leave
 /// [`Health::forget_failures`]: crate::outbox::Health::forget_failures
@@ -202,8 +213,18 @@ pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
         activity: Activity,
     ) -> Result<(), StoreError>;
 
-    /// Waits until another process may have emitted or changed something.
-    async fn wait_for_change(&self) -> Change {
+    /// Where the changes by other processes have got to.
+    fn change_mark(&self) -> ChangeMark {
+        ChangeMark::default()
+    }
+
+    /// Waits until another process may have emitted or changed something since the mark.
+    async fn wait_for_change(
+        &self,
+        _issuer: &Issuer,
+        _watched: Watched<'_>,
+        _since: ChangeMark,
+    ) -> Change {
         Change::CannotTell
     }
 }
@@ -212,18 +233,24 @@ pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
 ///
 /// # Contract
 /// 1. `claim` marks entries of push streams with an owner, an expiry and a fence higher than any
-///    before, and returns them. No entry is held by two claims whose leases both last at `now`.
+///    before, and returns them, at most `most`. No entry is held by two claims whose leases both
+///    last at `now`.
 /// 2. Per stream and order key, `claim` returns only the oldest unsettled entry, and nothing while
-///    one of that key is held. Control entries are returned before all others of their stream, in
+///    one of that key is held. Control entries are returned before all others, of their stream in
 ///    the order written, one at a time; while one is held, nothing else of the stream is returned.
+///    An entry is returned only if there is a place for it ([`Places::has`], by its lane, the pace
+///    in its stream's health and the host of its endpoint), and takes that place
+///    ([`Places::take`]). Streams are served in turn: none gets a second ordinary entry while one
+///    that could get its first goes without.
 /// 3. `claim` returns only entries that may leave ([`may_leave`]) and whose time has come: the
 ///    entry's own retry time, the stream's breaker for ordinary entries (while it is half open one
-///    entry is returned, the probe), the stream's `not_before` for all. The probe is an entry that
-///    was never tried, if there is one: one that fails with every stream must not be the only one
-///    that is tried. A control entry does not wait for the breaker until it has been deferred
+///    entry is returned, the probe, and no other while the lease of an ordinary entry of the stream
+///    lasts, whoever holds it), the stream's `not_before` for all. The probe is an entry that was
+///    never tried, if there is one: one that fails with every stream must not be the only one that
+///    is tried. A control entry does not wait for the breaker until it has been deferred
 ///    ([`Fate::Defer`]): it was the probe then.
-/// 4. The cost of `claim` does not depend on entries that wait behind a head, for a retry, or on
-///    stopped streams.
+/// 4. The cost of `claim` does not depend on entries that wait behind a head or for a retry, nor on
+///    streams that are stopped or that there is no place for.
 /// 5. `keep_tokens` is compare-and-set per entry: the first token wins and is returned, together
 ///    with the route as it is now. A stored token is replaced only when its key is named in
 ///    `KeepToken::replaces`, and that is counted. An entry that is gone, or whose fence is not the
@@ -232,14 +259,19 @@ pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
 /// 6. `settle` ends claims as [`Life::after`] has it: delivered, retry, deferred, dead letter or
 ///    released as it was. An old fence, a settled entry or a stream that is gone changes nothing
 ///    and is [`Settled::Gone`].
-///    Health changes are applied with [`Health::record`], unless they name another generation than
-///    the stream has now, and written at most once per stream and batch. Every verdict but
+///    Health changes are applied with [`Health::record`] and [`Health::note_pace`], unless they name
+///    another generation than the stream has now, and written at most once per stream and batch,
+///    together with the round trip of a verification that is delivered. Every verdict but
 ///    [`Verdict::GoOn`] is returned, once.
 /// 7. An expired lease makes its entry claimable again, unchanged.
-/// 8. `sweep` removes, in bounded batches, what retention no longer asks for.
-/// 9. `idle_streams` returns enabled streams whose receiver has not been active since a time.
-/// 10. `next_due` returns the next time at which `claim` could return something it does not return
-///     now; `None` when only a change from outside could cause it.
+/// 8. `sweep` removes, in bounded batches, what retention no longer asks for, and tells how old the
+///    oldest is that stays.
+/// 9. `idle_streams` returns enabled streams whose receiver has not been active since a time, the
+///    longest idle first.
+/// 10. `next_due` of a claim is the first time, `now` or later, at which the same claim could return
+///     something it does not return now: for want of `most`, the end of a wait, or the end of a
+///     lease, whoever holds it; `None` when only a change from outside or a place that becomes free
+///     could cause it. It may be earlier than that, but not earlier again and again.
 /// 11. `held_streams` pages through the streams that hold ordinary entries nobody is being sent:
 ///     those that are paused, and those that are polled and not disabled. In the order of their
 ///     identifiers, those after `after`, at most `most`. What it says comes from counters that the
@@ -249,17 +281,26 @@ pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
 ///     one, while [`HeldLimits::exceeded`] names a limit, at most `most`, and says how many. An
 ///     entry in a claim that lasts is left where it is. A stream that is gone or holds nothing of
 ///     the kind has none. It takes no lock that an emission could wait for.
+/// 13. `unverified_streams` returns enabled streams for which no verification was queued, by either
+///     side, since a time, those first that waited longest. A stream that never had one counts from
+///     its creation.
+/// 14. With [`Tokens::SignedBy`], `claim` returns only entries that have been tried and whose kept
+///     token is to be sent again and was signed by one of those keys; they need not wait until a key
+///     signs again.
 ///
 /// [`HeldLimits::exceeded`]: crate::outbox::HeldLimits::exceeded
 /// [`Life::after`]: crate::outbox::Life::after
 /// [`may_leave`]: crate::outbox::may_leave
 /// [`Health::record`]: crate::outbox::Health::record
 /// [`Verdict::GoOn`]: crate::outbox::Verdict::GoOn
+/// [`Health::note_pace`]: crate::outbox::Health::note_pace
+/// [`Places::has`]: crate::outbox::Places::has
+/// [`Places::take`]: crate::outbox::Places::take
 /// [`Fate::Defer`]: crate::outbox::Fate::Defer
 #[async_trait]
 pub trait WorkerStore: fmt::Debug + Send + Sync + 'static {
     /// Claims entries for pushing.
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError>;
+    async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError>;
 
     /// Keeps signed tokens; returns the winners and the present routes, in the order given.
     async fn keep_tokens(
@@ -281,14 +322,15 @@ pub trait WorkerStore: fmt::Debug + Send + Sync + 'static {
         issuer: &Issuer,
         since: Timestamp,
         most: usize,
-    ) -> Result<Vec<StreamRecord>, StoreError>;
+    ) -> Result<Overdue, StoreError>;
 
-    /// When there is next something to do.
-    async fn next_due(
+    /// Enabled streams for which no verification was queued since `since`, at most `most`.
+    async fn unverified_streams(
         &self,
         issuer: &Issuer,
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, StoreError>;
+        since: Timestamp,
+        most: usize,
+    ) -> Result<Overdue, StoreError>;
 
     /// A page of the streams that hold entries nobody is being sent.
     async fn held_streams(
@@ -391,6 +433,21 @@ pub trait OperatorStore: fmt::Debug + Send + Sync + 'static {
 pub trait StreamStore: ReceiverStore + WorkerStore + OperatorStore {
     /// The way in for events.
     fn outbox(&self) -> Box<dyn Outbox + '_>;
+}
+
+/// How far the changes by other processes have got that a store knows of. One that comes later
+/// has another mark.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChangeMark(pub u64);
+
+/// Whose changes somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Watched<'a> {
+    /// Those of one stream.
+    Stream(&'a StreamId),
+    /// Those of any.
+    AllStreams,
 }
 
 /// What a store knows of changes by other processes.

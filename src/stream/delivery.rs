@@ -123,6 +123,12 @@ impl EndpointUrl {
         &self.text
     }
 
+    /// The host, in its one canonical form.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
     /// The URL in its parts, hosts in their one canonical form (WHATWG URL).
     #[must_use]
     pub const fn url(&self) -> &Url {

@@ -29,10 +29,16 @@ pub struct Config {
     /// How long a claim lasts. Longer than `push_deadline`; with several processes also twice the
     /// difference that their clocks may have, and a margin. Default: 60 s.
     pub lease: Duration,
-    /// The most pushes under way in this process. Default: 64.
+    /// The most pushes under way in this process. A quarter of them is for streams that are slow,
+    /// the rest for all others; see [`PlaceLimits`](crate::outbox::PlaceLimits). Default: 256.
     pub pushes: usize,
     /// The most of them to one stream. Default: 8.
     pub pushes_per_stream: usize,
+    /// The most of them to one host. Default: 32.
+    pub pushes_per_host: usize,
+    /// How long a push may take until its stream counts as slow; one that runs into its deadline
+    /// always does. Default: 5 s.
+    pub slow_after: Duration,
     /// How long signing a batch may take. Default: 10 s.
     pub sign_deadline: Duration,
     /// How long dead letters are kept. Default: 30 days.
@@ -61,8 +67,10 @@ impl Default for Config {
             poll_batch: 100,
             push_deadline: Duration::from_secs(15),
             lease: Duration::from_secs(60),
-            pushes: 64,
+            pushes: 256,
             pushes_per_stream: 8,
+            pushes_per_host: 32,
+            slow_after: Duration::from_secs(5),
             sign_deadline: Duration::from_secs(10),
             keep_dead_letters: DAY * 30,
             keep_idempotency_keys: DAY,
@@ -84,7 +92,7 @@ pub enum ConfigError {
     #[error("the inactivity timeout must be at least 100 ms")]
     TimeoutTooShort,
     /// Nothing could be delivered.
-    #[error("push deadline, poll batch, pushes and pushes per stream must not be zero")]
+    #[error("push deadline, poll batch, pushes, those per stream and per host must not be zero")]
     Zero,
 }
 
@@ -93,7 +101,7 @@ impl Config {
         if self.lease <= self.push_deadline {
             return Err(ConfigError::LeaseTooShort);
         }
-        let counts = [self.poll_batch, self.pushes, self.pushes_per_stream];
+        let counts = [self.poll_batch, self.pushes, self.pushes_per_stream, self.pushes_per_host];
         if counts.contains(&0) || self.push_deadline.is_zero() {
             return Err(ConfigError::Zero);
         }

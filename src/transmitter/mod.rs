@@ -38,7 +38,7 @@ use crate::keys::KeyProvider;
 use crate::outbox::{Jitter, Lane};
 use crate::protocol::{Access, Endpoint, Paths, StreamContext, StreamView};
 use crate::set::SetBody;
-use crate::store::{Change, NewControl, ReceiverStore, StreamStore};
+use crate::store::{Change, ChangeMark, NewControl, ReceiverStore, StreamStore, Watched};
 use crate::stream::{
     AuthorizationScheme, POLL_METHOD, PUSH_METHOD, StreamRecord, TransmitterMetadata,
 };
@@ -174,9 +174,14 @@ impl Receivers {
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Core {
-    /// Waits until another process may have emitted or changed something.
-    async fn change_elsewhere(&self, store: &dyn ReceiverStore) {
-        match store.wait_for_change().await {
+    /// Waits until another process may have emitted or changed something since the mark.
+    async fn change_elsewhere(
+        &self,
+        store: &dyn ReceiverStore,
+        watched: Watched<'_>,
+        since: ChangeMark,
+    ) {
+        match store.wait_for_change(&self.issuer, watched, since).await {
             Change::Happened => {}
             Change::NeverHappens => pending().await,
             Change::CannotTell => {

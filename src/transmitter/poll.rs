@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::id::{Jti, StreamId};
 use crate::outbox::{DeadLetterReason, Lane, PollError};
 use crate::protocol::{More, PollReply, PollRequest, Refusal, Wait};
-use crate::store::{Acknowledged, Acknowledgement, HandOutRequest, Kept};
+use crate::store::{Acknowledged, Acknowledgement, ChangeMark, HandOutRequest, Kept, Watched};
 use crate::stream::Delivery;
 use crate::timestamp::Timestamp;
 
@@ -88,6 +88,7 @@ impl Receivers {
         let place = self.core.wakes.poll_place(stream);
         let mut now = now;
         loop {
+            let mark = self.store.change_mark();
             let reply = self.sets(caller, stream, most, now).await?;
             if !reply.sets.is_empty() {
                 return Ok(reply);
@@ -95,7 +96,7 @@ impl Receivers {
             // A receiver that waits is active: that is noted again while it waits.
             let noted = self.core.config.inactivity_timeout.map(|timeout| now.after(timeout / 2));
             let until = noted.map_or(deadline, |noted| noted.min(deadline));
-            let look = self.change_on(&place, until).await;
+            let look = self.change_on(&place, stream, mark, until).await;
             now = self.core.clock.now();
             match look {
                 Look::Again => {}
@@ -107,9 +108,17 @@ impl Receivers {
         }
     }
 
-    /// Waits until there may be a SET or the time is up. No lock and no connection is held.
-    async fn change_on(&self, place: &Place<'_>, until: Timestamp) -> Look {
-        let elsewhere = Box::pin(self.core.change_elsewhere(&*self.store));
+    /// Waits until there may be a SET that there was not at the mark, or the time is up. No lock
+    /// and no connection is held.
+    async fn change_on(
+        &self,
+        place: &Place<'_>,
+        stream: &StreamId,
+        mark: ChangeMark,
+        until: Timestamp,
+    ) -> Look {
+        let watched = Watched::Stream(stream);
+        let elsewhere = Box::pin(self.core.change_elsewhere(&*self.store, watched, mark));
         let here = Box::pin(place.wait());
         let change = select(here, elsewhere);
         match select(self.core.clock.sleep_until(until), change).await {
@@ -134,7 +143,7 @@ impl Receivers {
         if out.entries.is_empty() {
             return Ok(PollReply::default());
         }
-        let mut more = if out.remaining > 0 { More::Available } else { More::None };
+        let mut more = out.more;
         let tokens = match self.core.sign(&out.entries, now).await {
             Ok(tokens) => tokens,
             Err(error) => {

@@ -20,14 +20,18 @@ use crate::error::Error;
 use crate::hooks::{Notice, PauseCause};
 use crate::id::{Jti, StreamId};
 use crate::outbox::{
-    Answer, Attempt, Fate, Fence, Outcome, StreamReport, TransportFailure, Verdict, decide,
+    Answer, Attempt, Fate, Fence, Outcome, Pace, PlaceLimits, Places, StreamReport,
+    TransportFailure, Verdict, decide,
 };
 use crate::store::{
-    ClaimRequest, Claimed, HealthChange, Kept, Route, SettleBatch, Settled, Settlement,
+    ChangeMark, ClaimRequest, Claimed, Claims, HealthChange, Kept, Route, SettleBatch, Settled,
+    Settlement, Watched,
 };
 use crate::stream::{AuthorizationHeader, Delivery, StreamStatus};
 use crate::timestamp::Timestamp;
 
+/// The most entries of one claim: signing them leaves the lease the time that pushing needs.
+const BATCH: usize = 64;
 /// The least wait when the store has work that cannot be claimed.
 const LEAST_WAIT: Duration = Duration::from_millis(100);
 /// Why a stream is paused, as its receiver is told: the same whatever the cause, which would tell
@@ -39,6 +43,8 @@ pub(super) struct Pump<'t> {
     transmitter: &'t Transmitter,
     core: &'t Core,
     in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Attempted> + Send>>>,
+    /// Those in flight.
+    running: HashMap<Jti, Running>,
     /// What is claimed and not yet settled.
     held: HashMap<Jti, (StreamId, Fence)>,
     /// Attempts that are over and not yet settled.
@@ -49,6 +55,13 @@ pub(super) struct Pump<'t> {
     progress: Progress,
 }
 
+/// A push under way, and the place it takes.
+struct Running {
+    host: String,
+    pace: Pace,
+    since: Timestamp,
+}
+
 /// An attempt that is over.
 struct Attempted {
     stream_id: StreamId,
@@ -57,6 +70,7 @@ struct Attempted {
     fence: Fence,
     attempt: Attempt,
     outcome: Outcome,
+    pace: Pace,
 }
 
 /// What ended a wait.
@@ -71,6 +85,7 @@ impl<'t> Pump<'t> {
             transmitter,
             core: &transmitter.core,
             in_flight: FuturesUnordered::new(),
+            running: HashMap::new(),
             held: HashMap::new(),
             finished: Vec::new(),
             unsettled: 0,
@@ -87,7 +102,7 @@ impl<'t> Pump<'t> {
         let mut work = pin!(work);
         poll_fn(|context| {
             while let Poll::Ready(Some(attempt)) = self.in_flight.poll_next_unpin(context) {
-                self.finished.push(attempt);
+                self.over(attempt);
             }
             work.as_mut().poll(context)
         })
@@ -98,41 +113,71 @@ impl<'t> Pump<'t> {
     /// to push.
     pub(super) async fn turn(&mut self) -> Result<Option<Timestamp>, Error> {
         self.settle().await?;
-        while self.fill().await? == Filled::MayHaveMore {}
+        loop {
+            match self.fill().await? {
+                Filled::MayHaveMore => {}
+                // What is due but was not claimed waits for something else: not too eagerly.
+                Filled::Until(due) => {
+                    let soonest = self.core.clock.now().after(LEAST_WAIT);
+                    return Ok(due.map(|due| due.max(soonest)));
+                }
+            }
+        }
+    }
+
+    /// When there is next something to push.
+    pub(super) async fn next_due(&mut self) -> Result<Option<Timestamp>, Error> {
         let now = self.core.clock.now();
-        if self.room() == 0 || self.transmitter.deliverer.is_none() {
-            // Room comes only when a push ends.
+        if self.transmitter.deliverer.is_none() {
             return Ok(None);
         }
-        let due = self.beside(self.transmitter.next_push(now)).await?;
-        // What is due but was not claimed waits for something else: not too eagerly.
-        Ok(due.map(|due| due.max(now.after(LEAST_WAIT))))
+        let Claims { next_due, .. } = self.claim(0, now).await?;
+        Ok(self.after_rest(next_due, now))
     }
 
-    fn room(&self) -> usize {
-        self.core.config.pushes.saturating_sub(self.in_flight.len())
+    /// Nothing is pushed while the keys rest.
+    fn after_rest(&self, due: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        let rest = self.core.keys_rest_until(now);
+        due.map(|due| rest.map_or(due, |rest| due.max(rest)))
     }
 
-    /// Claims as many entries as there is room for and starts their pushes.
-    pub(super) async fn fill(&mut self) -> Result<Filled, Error> {
-        let Some(deliverer) = &self.transmitter.deliverer else { return Ok(Filled::NoMore) };
-        let (core, store) = (self.core, &self.transmitter.store);
-        let (now, room) = (core.clock.now(), self.room());
-        if room == 0 || core.keys_rest_until(now).is_some() {
-            return Ok(Filled::NoMore);
+    /// The places, those of the pushes under way taken. A push that has gone on for long takes a
+    /// place of a slow stream, so that others have its own.
+    fn places(&self, now: Timestamp) -> Places {
+        let config = &self.core.config;
+        let mut places = Places::new(PlaceLimits::new(config.pushes, config.pushes_per_host));
+        for Running { host, pace, since } in self.running.values() {
+            let long = now.since(*since) >= config.slow_after;
+            places.take(if long { Pace::Slow } else { *pace }, host);
         }
-        let lease_until = now.after(core.config.lease);
-        let request = ClaimRequest::new(
+        places
+    }
+
+    async fn claim(&mut self, most: usize, now: Timestamp) -> Result<Claims, Error> {
+        let core = self.core;
+        let mut request = ClaimRequest::new(
             core.issuer.clone(),
             core.worker.clone(),
             now,
-            lease_until,
-            room,
+            now.after(core.config.lease),
+            most,
             core.config.pushes_per_stream,
         );
-        let claimed = self.beside(store.claim(request)).await?;
+        request.places = self.places(now);
+        Ok(self.beside(self.transmitter.store.claim(request)).await?)
+    }
+
+    /// Claims as many entries as there are places for and starts their pushes.
+    pub(super) async fn fill(&mut self) -> Result<Filled, Error> {
+        let Some(deliverer) = &self.transmitter.deliverer else { return Ok(Filled::Until(None)) };
+        let (core, now) = (self.core, self.core.clock.now());
+        if let Some(rest) = core.keys_rest_until(now) {
+            return Ok(Filled::Until(Some(rest)));
+        }
+        let lease_until = now.after(core.config.lease);
+        let Claims { entries: claimed, next_due } = self.claim(BATCH, now).await?;
         if claimed.is_empty() {
-            return Ok(Filled::NoMore);
+            return Ok(Filled::Until(next_due));
         }
         for entry in &claimed {
             let held = (entry.route.stream_id.clone(), entry.fence);
@@ -167,13 +212,19 @@ impl<'t> Pump<'t> {
             self.start(entry, &route, sending, guard);
         }
         // Where nothing could be sent, another claim would find the same.
-        let more = claimed.len() == room && unsent.len() < claimed.len();
+        let more = claimed.len() == BATCH && unsent.len() < claimed.len();
         self.hand_back(unsent).await?;
-        Ok(if more { Filled::MayHaveMore } else { Filled::NoMore })
+        Ok(if more { Filled::MayHaveMore } else { Filled::Until(next_due) })
+    }
+
+    /// Takes an attempt in that is over: its place is free.
+    fn over(&mut self, attempt: Attempted) {
+        self.running.remove(&attempt.jti);
+        self.finished.push(attempt);
     }
 
     fn start(
-        &self,
+        &mut self,
         entry: &Claimed,
         route: &Route,
         sending: impl Future<Output = Outcome> + Send + 'static,
@@ -187,11 +238,16 @@ impl<'t> Pump<'t> {
         };
         let (stream_id, generation) = (route.stream_id.clone(), route.generation);
         let (jti, fence) = (entry.jti.clone(), entry.fence);
+        let (clock, since) = (Arc::clone(&self.core.clock), self.core.clock.now());
+        let slow_after = self.core.config.slow_after;
+        let host = host(&route.delivery).to_owned();
+        self.running.insert(jti.clone(), Running { host, pace: entry.pace, since });
         self.in_flight.push(Box::pin(async move {
             let outcome = Abortable::new(sending, registration).await;
             drop(guard);
             let outcome = outcome.unwrap_or(Outcome::Cancelled);
-            Attempted { stream_id, generation, jti, fence, attempt, outcome }
+            let pace = pace(&outcome, clock.now().since(since), slow_after);
+            Attempted { stream_id, generation, jti, fence, attempt, outcome, pace }
         }));
     }
 
@@ -199,19 +255,21 @@ impl<'t> Pump<'t> {
     pub(super) async fn wait(
         &mut self,
         place: &Place<'_>,
+        mark: ChangeMark,
         due: Option<Timestamp>,
         mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
     ) -> Next {
         let core = self.core;
         let mut woken = pin!(place.wait());
-        let mut elsewhere = pin!(core.change_elsewhere(&*self.transmitter.store));
+        let store = &*self.transmitter.store;
+        let mut elsewhere = pin!(core.change_elsewhere(store, Watched::AllStreams, mark));
         let mut sleep = due.map(|due| core.clock.sleep_until(due));
         poll_fn(|context| {
             if stop.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Next::Stop);
             }
             while let Poll::Ready(Some(attempt)) = self.in_flight.poll_next_unpin(context) {
-                self.finished.push(attempt);
+                self.over(attempt);
             }
             let slept = sleep.as_mut().is_some_and(|sleep| sleep.poll_unpin(context).is_ready());
             let work = slept
@@ -227,7 +285,7 @@ impl<'t> Pump<'t> {
     pub(super) async fn settle_next(&mut self) -> Result<bool, Error> {
         if self.finished.is_empty() {
             let Some(attempt) = self.in_flight.next().await else { return Ok(false) };
-            self.finished.push(attempt);
+            self.over(attempt);
         }
         self.settle().await?;
         Ok(true)
@@ -237,7 +295,7 @@ impl<'t> Pump<'t> {
     /// next time: the lease lasts longer than a push.
     async fn settle(&mut self) -> Result<(), Error> {
         while let Some(Some(attempt)) = self.in_flight.next().now_or_never() {
-            self.finished.push(attempt);
+            self.over(attempt);
         }
         if self.finished.is_empty() {
             return Ok(());
@@ -311,7 +369,7 @@ impl<'t> Pump<'t> {
         while !self.in_flight.is_empty() {
             match select(self.in_flight.next(), over).await {
                 Either::Left((Some(attempt), rest)) => {
-                    self.finished.push(attempt);
+                    self.over(attempt);
                     over = rest;
                 }
                 Either::Left((None, _)) | Either::Right(_) => break,
@@ -319,6 +377,7 @@ impl<'t> Pump<'t> {
         }
         let settled = self.settle().await;
         self.in_flight.clear();
+        self.running.clear();
         let rest: Vec<Jti> = self.held.keys().cloned().collect();
         self.hand_back(&rest).await.and(settled)
     }
@@ -328,18 +387,20 @@ impl<'t> Pump<'t> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Filled {
     MayHaveMore,
-    NoMore,
+    /// Not before that time, or not before something changes.
+    Until(Option<Timestamp>),
 }
 
 /// What happens to the entries of these attempts, and what they say about their streams.
 fn batch(core: &Core, over: &[Attempted], now: Timestamp) -> SettleBatch {
     let mut batch = SettleBatch::new(core.config.breaker, now);
-    for Attempted { stream_id, generation, jti, fence, attempt, outcome } in over {
+    for Attempted { stream_id, generation, jti, fence, attempt, outcome, pace } in over {
         let decision = decide(attempt, outcome, &core.config.outcomes, now, core.jitter());
         let settlement = Settlement::new(stream_id.clone(), jti.clone(), *fence, decision.fate);
         batch.settlements.push(settlement);
         let mut change = HealthChange::new(stream_id.clone(), decision.stream, core.jitter());
         change.generation = Some(*generation);
+        change.pace = *pace;
         batch.health.push(change);
     }
     batch
@@ -354,6 +415,23 @@ fn failures(batch: &SettleBatch) -> HashMap<StreamId, String> {
         }
     }
     failures
+}
+
+/// What a request that took so long says of its receiver's pace.
+fn pace(outcome: &Outcome, took: Duration, slow_after: Duration) -> Pace {
+    match outcome {
+        Outcome::Cancelled => Pace::Unknown,
+        Outcome::Failed(TransportFailure::Timeout) => Pace::Slow,
+        Outcome::Answered(_) | Outcome::Failed(_) if took >= slow_after => Pace::Slow,
+        Outcome::Answered(_) | Outcome::Failed(_) => Pace::Prompt,
+    }
+}
+
+fn host(delivery: &Delivery) -> &str {
+    match delivery {
+        Delivery::Push(push) => push.endpoint.host(),
+        Delivery::Poll => "",
+    }
 }
 
 impl Progress {

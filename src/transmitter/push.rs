@@ -39,7 +39,7 @@ impl Transmitter {
         let mut pump = Pump::new(self);
         pump.fill().await?;
         while pump.settle_next().await? {}
-        let due = self.next_push(self.core.clock.now()).await?;
+        let due = pump.next_due().await?;
         Ok(Progress { next_due: due.into_iter().chain([upkeep]).min(), ..pump.progress() })
     }
 
@@ -64,6 +64,8 @@ impl Transmitter {
         let mut pump = Pump::new(self);
         let place = self.core.wakes.pusher_place();
         loop {
+            // Taken before all looks, so that no change after them is missed.
+            let mark = self.store.change_mark();
             // Upkeep that fails keeps nobody from pushing.
             let upkeep = pump.beside(self.upkeep()).await.unwrap_or_else(|trouble| {
                 on_trouble(&trouble);
@@ -74,7 +76,7 @@ impl Transmitter {
                 Some(clock.now().after(AFTER_TROUBLE))
             });
             let due = due.into_iter().chain([upkeep]).min();
-            match pump.wait(&place, due, stop.as_mut()).await {
+            match pump.wait(&place, mark, due, stop.as_mut()).await {
                 Next::Stop => break,
                 Next::Work => {}
             }
@@ -83,12 +85,5 @@ impl Transmitter {
             on_trouble(&trouble);
         }
         Ok(())
-    }
-
-    /// When there is next something to push: nothing while the keys rest.
-    pub(super) async fn next_push(&self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
-        let due = self.store.next_due(&self.core.issuer, now).await?;
-        let rest = self.core.keys_rest_until(now);
-        Ok(due.map(|due| rest.map_or(due, |rest| due.max(rest))))
     }
 }

@@ -176,7 +176,7 @@ impl Receivers {
             .await?;
         self.touch(&caller.owner, &stream_id, now).await?;
         match queued {
-            VerificationQueued::Queued => {
+            VerificationQueued::Queued | VerificationQueued::Unsettled => {
                 core.wakes.wake([&stream_id]);
                 Ok(())
             }

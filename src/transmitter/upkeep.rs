@@ -49,7 +49,7 @@ impl Transmitter {
         let mut result = Ok(());
         for _ in 0..ROUNDS {
             let since = now.before(timeout);
-            let idle = self.store.idle_streams(&self.core.issuer, since, BATCH).await?;
+            let idle = self.store.idle_streams(&self.core.issuer, since, BATCH).await?.streams;
             for record in &idle {
                 let cause = PauseCause::Inactivity;
                 // One stream that cannot be paused leaves the others their turn.

@@ -11,7 +11,8 @@ use ssf_transmitter::outbox::Lane;
 use ssf_transmitter::store::memory::MemoryStore;
 use ssf_transmitter::store::{
     Acknowledgement, Activity, Change, HandOutRequest, NewVerification, OperatorStore, Outbox,
-    ReceiverStore, Settled, StoreError, StreamStore, StreamUpdate, SubjectChange, WorkerStore,
+    ReceiverStore, Settled, StoreError, StreamStore, StreamUpdate, SubjectChange, Watched,
+    WorkerStore,
 };
 
 use crate::bench::{
@@ -75,7 +76,7 @@ fn what_one_call_committed_the_next_one_sees() {
                         let set = format!("{thread}-{n}");
                         run(bench.emit("s", &set, &set, at(0)));
                         let request = claim_request(at(0), 1, usize::MAX);
-                        mine.extend(run(bench.store.claim(request)).unwrap());
+                        mine.extend(run(bench.store.claim(request)).unwrap().entries);
                     }
                     mine.into_iter().map(|entry| entry.jti.to_string()).collect::<Vec<_>>()
                 })
@@ -100,9 +101,11 @@ async fn nothing_of_another_issuer_can_be_reached() {
 
     let mut request = claim_request(at(0), 100, 100);
     request.issuer = other.clone();
-    assert_eq!(jtis(&bench.store.claim(request).await.unwrap()), [""; 0]);
+    assert_eq!(jtis(&bench.store.claim(request).await.unwrap().entries), [""; 0]);
     assert_eq!(bench.store.totals(&other).await.unwrap().accepted, 0);
-    assert_eq!(bench.store.next_due(&other, at(0)).await.unwrap(), None);
+    let mut foreign = claim_request(at(0), 0, 1);
+    foreign.issuer = other.clone();
+    assert_eq!(bench.store.claim(foreign).await.unwrap().next_due, None);
     assert_eq!(bench.read("s").await.description, None);
     let held = bench.claim(at(0)).await;
     let mut batch = ssf_transmitter::store::SettleBatch::new(<_>::default(), at(0));
@@ -184,7 +187,11 @@ async fn debug_says_nothing_of_what_is_stored() {
 // Store 2.
 #[tokio::test]
 async fn no_other_process_can_change_a_store_in_memory() {
-    assert_eq!(Bench::new().store.wait_for_change().await, Change::NeverHappens);
+    let store = Bench::new().store;
+    for watched in [Watched::AllStreams, Watched::Stream(&id("s"))] {
+        let waited = store.wait_for_change(&issuer(), watched, store.change_mark()).await;
+        assert_eq!(waited, Change::NeverHappens);
+    }
 }
 
 // Decision 3: ports are held as trait objects by several threads.

@@ -184,7 +184,7 @@ impl Bench {
     }
 
     pub(crate) async fn claim(&self, now: Timestamp) -> Vec<Claimed> {
-        self.store.claim(claim_request(now, 100, 10)).await.unwrap()
+        self.store.claim(claim_request(now, 100, 10)).await.unwrap().entries
     }
 
     pub(crate) async fn settle(&self, entry: &Claimed, fate: Fate, now: Timestamp) -> Settled {
@@ -279,7 +279,7 @@ impl Bench {
     }
 
     pub(crate) async fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
-        self.store.next_due(&issuer(), now).await.unwrap()
+        self.store.claim(claim_request(now, 0, 10)).await.unwrap().next_due
     }
 
     pub(crate) async fn overview(&self, stream: &str) -> StreamOverview {

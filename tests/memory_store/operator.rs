@@ -52,7 +52,7 @@ async fn an_overview_tells_what_waits_since_when_and_until_when() {
     let fresh = bench.overview("s").await;
     assert_eq!((fresh.backlog, fresh.oldest_pending), (Backlog::Exactly(2), Some(at(4))));
     assert_eq!(fresh.next_attempt, Some(at(4)));
-    let held = bench.store.claim(claim_request(at(6), 1, 1)).await.unwrap();
+    let held = bench.store.claim(claim_request(at(6), 1, 1)).await.unwrap().entries;
     bench.settle(&held[0], expired(), at(6)).await;
     bench.report("s", fails(), at(6)).await;
     let failing = bench.overview("s").await;

@@ -191,7 +191,7 @@ impl World {
         let now = at(self.now);
         let due = self.bench.next_due(now).await.is_some_and(|due| due <= now);
         let request = claim_request(now, most, MOST_PER_STREAM);
-        let claimed = self.bench.store.claim(request).await.unwrap();
+        let claimed = self.bench.store.claim(request).await.unwrap().entries;
         // Worker 10: what is due now is what a claim returns.
         assert_eq!(!claimed.is_empty(), due && most > 0);
         assert!(claimed.len() <= most);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ssf_transmitter::outbox::{DeadLetterReason, Lane, PollError};
+use ssf_transmitter::protocol::More;
 use ssf_transmitter::store::{
     Acknowledged, Acknowledgement, Activity, HandOutRequest, Kept, LetterQuery, NewVerification,
     OperatorStore, Queue, ReceiverStore, Settled, StoreError, StreamUpdate, SubjectChange,
@@ -297,12 +298,12 @@ async fn a_poll_gets_control_first_then_the_oldest_and_again_until_acknowledged(
     };
     for _ in 0..2 {
         let some = ask(3).await;
-        assert_eq!((jtis(&some.entries), some.remaining), (vec!["v", "u", "a"], 2));
+        assert_eq!((jtis(&some.entries), some.more), (vec!["v", "u", "a"], More::Available));
     }
     let all = ask(100).await;
-    assert_eq!((jtis(&all.entries), all.remaining), (vec!["v", "u", "a", "b", "c"], 0));
+    assert_eq!((jtis(&all.entries), all.more), (vec!["v", "u", "a", "b", "c"], More::None));
     let none = ask(0).await;
-    assert_eq!((jtis(&none.entries), none.remaining), (vec![], 5));
+    assert_eq!((jtis(&none.entries), none.more), (vec![], More::Available));
 }
 
 // Receiver 9; SSF 1.0 §8.1.2.1, §8.1.5.
@@ -317,7 +318,7 @@ async fn a_poll_of_a_stopped_stream_gets_only_the_announcement_of_the_stop() {
     bench.set_status("s", StreamStatus::Paused, StatusSetBy::Receiver).await;
     let request = HandOutRequest::new(9, at(0));
     let nothing = bench.store.hand_out(&issuer(), &rp(), &id("s"), request).await.unwrap();
-    assert_eq!((nothing.entries.len(), nothing.remaining), (0, 0));
+    assert_eq!((nothing.entries.len(), nothing.more), (0, More::None));
 }
 
 // Receiver 9.
@@ -363,7 +364,9 @@ async fn a_touch_notes_the_latest_activity() {
         let activity = Activity::new(id("s"), at(now));
         bench.store.touch(&issuer(), &rp(), activity).await.unwrap();
     }
-    let idle = async |since| bench.store.idle_streams(&issuer(), at(since), 9).await.unwrap().len();
+    let idle = async |since| {
+        bench.store.idle_streams(&issuer(), at(since), 9).await.unwrap().streams.len()
+    };
     assert_eq!((idle(9).await, idle(10).await), (0, 1));
 }
 

@@ -3,7 +3,7 @@
 use ssf_transmitter::outbox::{DeadLetterReason, Fate};
 use ssf_transmitter::store::{
     Claimed, KeepToken, Kept, LetterQuery, OperatorStore, ReceiverStore, Settled, SweepRequest,
-    Swept, WorkerStore,
+    WorkerStore,
 };
 use ssf_transmitter::stream::{Delivery, StatusSetBy, StreamStatus};
 
@@ -127,9 +127,9 @@ async fn the_announcement_of_a_stop_waits_for_the_verification_that_is_held() {
 async fn a_control_entry_is_claimed_while_as_many_others_are_held_as_may_be() {
     let bench = Bench::with(&["s"]).await;
     bench.emit("s", "a", "k", at(0)).await;
-    assert_eq!(bench.store.claim(claim_request(at(0), 9, 1)).await.unwrap().len(), 1);
+    assert_eq!(bench.store.claim(claim_request(at(0), 9, 1)).await.unwrap().entries.len(), 1);
     bench.verify("s", "v", at(0)).await;
-    let held = bench.store.claim(claim_request(at(0), 9, 1)).await.unwrap();
+    let held = bench.store.claim(claim_request(at(0), 9, 1)).await.unwrap().entries;
     assert_eq!(jtis(&held), ["v"]);
 }
 
@@ -170,13 +170,13 @@ async fn a_long_backlog_does_not_starve_other_streams() {
     }
     let mut served = Vec::new();
     for _ in 0..6 {
-        let held = bench.store.claim(claim_request(at(0), 2, 2)).await.unwrap();
+        let held = bench.store.claim(claim_request(at(0), 2, 2)).await.unwrap().entries;
         served.push(jtis(&held).join(" "));
         for entry in &held {
             bench.settle(entry, delivered(), at(0)).await;
         }
     }
-    assert_eq!(served, ["a0 a1", "b0 b1", "c0 c1", "a2 a3", "b2 b3", "c2 c3"]);
+    assert_eq!(served, ["a0 b0", "c0 a1", "b1 c1", "a2 b2", "c2 a3", "b3 c3"]);
 }
 
 // Worker 4.
@@ -187,11 +187,11 @@ async fn a_stream_has_at_most_so_many_held_at_once() {
         bench.emit("s", set, set, at(0)).await;
     }
     let claim = |now| bench.store.claim(claim_request(at(now), 9, 2));
-    let held = claim(0).await.unwrap();
+    let held = claim(0).await.unwrap().entries;
     assert_eq!(jtis(&held), ["a", "b"]);
-    assert_eq!(jtis(&claim(1).await.unwrap()), [""; 0]);
+    assert_eq!(jtis(&claim(1).await.unwrap().entries), [""; 0]);
     bench.settle(&held[0], delivered(), at(1)).await;
-    assert_eq!(jtis(&claim(1).await.unwrap()), ["c"]);
+    assert_eq!(jtis(&claim(1).await.unwrap().entries), ["c"]);
 }
 
 // Worker 5; P2.
@@ -306,8 +306,10 @@ async fn a_sweep_removes_old_dead_letters_in_bounded_batches() {
             bench.store.dead_letters(&issuer(), &id(stream), &LetterQuery::new(9)).await.unwrap();
         letters.iter().map(|letter| letter.jti.to_string()).collect::<Vec<_>>()
     };
-    assert_eq!(sweep(1, 9).await, Swept::default());
-    assert_eq!(sweep(4, 2).await.dead_letters, 2);
+    let none = sweep(1, 9).await;
+    assert_eq!((none.dead_letters, none.oldest_dead), (0, Some(at(1))));
+    let some = sweep(4, 2).await;
+    assert_eq!((some.dead_letters, some.oldest_dead), (2, Some(at(3))));
     assert_eq!((left("s1").await, left("s2").await), (vec!["3".to_owned()], vec!["4".to_owned()]));
     assert_eq!(sweep(4, 2).await.dead_letters, 1);
     assert_eq!((left("s1").await, left("s2").await), (vec![], vec!["4".to_owned()]));
@@ -326,7 +328,7 @@ async fn idle_streams_are_the_enabled_ones_the_longest_idle_first() {
     }
     let idle = async |since, most| {
         let idle = bench.store.idle_streams(&issuer(), at(since), most).await.unwrap();
-        idle.iter().map(|record| record.stream_id.to_string()).collect::<Vec<_>>()
+        idle.streams.iter().map(|record| record.stream_id.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(idle(5, 9).await, ["idler", "idle"]);
     assert_eq!(idle(5, 1).await, ["idler"]);
@@ -356,11 +358,11 @@ async fn next_due_of_a_stream_with_as_many_held_as_may_be_is_the_end_of_a_lease(
         bench.emit("full", set, set, at(0)).await;
     }
     let claim = |now, per_stream| bench.store.claim(claim_request(at(now), 9, per_stream));
-    assert_eq!(claim(0, 1).await.unwrap().len(), 1);
-    assert_eq!(claim(10, 2).await.unwrap().len(), 1);
-    assert_eq!(bench.next_due(at(10)).await, Some(at(60)));
+    assert_eq!(claim(0, 1).await.unwrap().entries.len(), 1);
+    assert_eq!(claim(10, 2).await.unwrap().entries.len(), 1);
+    assert_eq!(claim(10, 2).await.unwrap().next_due, Some(at(60)));
     bench.emit("later", "x", "k", at(0)).await;
-    let held = claim(10, 2).await.unwrap();
+    let held = claim(10, 2).await.unwrap().entries;
     bench.settle(&held[0], Fate::Retry(at(30)), at(10)).await;
-    assert_eq!(bench.next_due(at(10)).await, Some(at(30)));
+    assert_eq!(claim(10, 2).await.unwrap().next_due, Some(at(30)));
 }

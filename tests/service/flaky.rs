@@ -9,11 +9,11 @@ use ssf_transmitter::id::{Issuer, Owner, StreamId};
 use ssf_transmitter::routing::Interest;
 use ssf_transmitter::store::memory::MemoryStore;
 use ssf_transmitter::store::{
-    Acknowledged, Acknowledgement, Activity, Change, ClaimRequest, Claimed, DeadLetter, Deleted,
-    GiveUpHeld, HandOut, HandOutRequest, HeldStream, KeepToken, Kept, LetterQuery, NewVerification,
-    OperatorStore, Outbox, ReceiverStore, Redrive, Redriven, SettleBatch, SettleReport, StoreError,
-    StreamOverview, StreamStore, StreamUpdate, SubjectChange, SweepRequest, Swept, Totals,
-    VerificationQueued, WorkerStore,
+    Acknowledged, Acknowledgement, Activity, Change, ChangeMark, ClaimRequest, Claims, DeadLetter,
+    Deleted, GiveUpHeld, HandOut, HandOutRequest, HeldStream, KeepToken, Kept, LetterQuery,
+    NewVerification, OperatorStore, Outbox, Overdue, ReceiverStore, Redrive, Redriven, SettleBatch,
+    SettleReport, StoreError, StreamOverview, StreamStore, StreamUpdate, SubjectChange,
+    SweepRequest, Swept, Totals, VerificationQueued, Watched, WorkerStore,
 };
 use ssf_transmitter::stream::StreamRecord;
 use ssf_transmitter::timestamp::Timestamp;
@@ -161,14 +161,14 @@ impl ReceiverStore for FlakyStore {
         self.0.inner.touch(issuer, owner, activity).await
     }
 
-    async fn wait_for_change(&self) -> Change {
+    async fn wait_for_change(&self, _: &Issuer, _: Watched<'_>, _: ChangeMark) -> Change {
         Change::CannotTell
     }
 }
 
 #[async_trait]
 impl WorkerStore for FlakyStore {
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
         self.check(Call::Claim)?;
         self.0.inner.claim(request).await
     }
@@ -200,16 +200,17 @@ impl WorkerStore for FlakyStore {
         issuer: &Issuer,
         since: Timestamp,
         most: usize,
-    ) -> Result<Vec<StreamRecord>, StoreError> {
+    ) -> Result<Overdue, StoreError> {
         self.0.inner.idle_streams(issuer, since, most).await
     }
 
-    async fn next_due(
+    async fn unverified_streams(
         &self,
         issuer: &Issuer,
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, StoreError> {
-        self.0.inner.next_due(issuer, now).await
+        since: Timestamp,
+        most: usize,
+    ) -> Result<Overdue, StoreError> {
+        self.0.inner.unverified_streams(issuer, since, most).await
     }
 
     async fn held_streams(

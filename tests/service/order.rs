@@ -105,7 +105,7 @@ fn one_stream_has_only_so_many_pushes_under_way() {
 
 #[test]
 fn a_process_has_only_so_many_pushes_under_way_and_makes_up_for_it() {
-    let world = World::with(|config| config.pushes = 2);
+    let world = World::with(|config| config.pushes = 4);
     world.push_stream(ONE);
     world.receiver.hold(ONE);
     for user in ["a", "b", "c", "d", "e"] {

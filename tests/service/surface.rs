@@ -220,7 +220,7 @@ fn no_debug_form_shows_a_secret_p13() {
     let (now, until): (Timestamp, _) = (START.after(seconds(60)), START.after(seconds(120)));
     let claim = ClaimRequest::new(issuer.clone(), worker, now, until, 10, 10);
     let claimed = ready(world.store.claim(claim)).unwrap();
-    assert_eq!(claimed.len(), 1);
+    assert_eq!(claimed.entries.len(), 1);
     show(&claimed);
     let record = ready(world.store.find_stream(&issuer, &stream)).unwrap();
     show(&StreamUpdate::new(record, 1));

@@ -10,9 +10,9 @@ pub use operator::{
 };
 pub use receiver::{
     Acknowledged, Acknowledgement, Activity, Deleted, HandOut, HandOutRequest, NewControl,
-    NewVerification, Queue, StreamUpdate, SubjectChange, VerificationQueued,
+    NewVerification, Queue, StartedBy, StreamUpdate, SubjectChange, VerificationQueued,
 };
 pub use worker::{
-    ClaimRequest, Claimed, GiveUpHeld, HealthChange, HeldStream, KeepToken, Kept, Route,
-    SettleBatch, SettleReport, Settled, Settlement, SweepRequest, Swept,
+    ClaimRequest, Claimed, Claims, GiveUpHeld, HealthChange, HeldStream, KeepToken, Kept, Overdue,
+    Route, SettleBatch, SettleReport, Settled, Settlement, SweepRequest, Swept, Tokens,
 };

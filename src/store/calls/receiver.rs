@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::worker::Claimed;
 use crate::id::{Jti, StreamId};
-use crate::outbox::{Lane, PollError};
+use crate::outbox::{Lane, PollError, RoundTrip};
+use crate::protocol::More;
 use crate::set::SetBody;
 use crate::stream::StreamRecord;
 use crate::subject::Subject;
@@ -71,15 +72,29 @@ impl NewControl {
 pub struct NewVerification {
     /// The entry.
     pub control: NewControl,
-    /// The least time between two that the receiver asks for.
+    /// The least time since the last that its starter started; since the last of either, when the
+    /// transmitter starts it.
     pub min_interval: Duration,
+    /// Who starts it.
+    pub started_by: StartedBy,
+}
+
+/// Who starts a verification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StartedBy {
+    /// The receiver, by a request (SSF 1.0 §8.1.4).
+    Receiver,
+    /// The transmitter, of its own accord. It replaces nothing: the receiver waits for the one it
+    /// asked for.
+    Transmitter,
 }
 
 impl NewVerification {
-    /// That entry, unless the last is younger than that interval.
+    /// That entry, asked for by the receiver, unless the last is younger than that interval.
     #[must_use]
     pub const fn new(control: NewControl, min_interval: Duration) -> Self {
-        Self { control, min_interval }
+        Self { control, min_interval, started_by: StartedBy::Receiver }
     }
 }
 
@@ -91,6 +106,8 @@ pub enum VerificationQueued {
     Queued,
     /// It comes too early; the next may come at that time.
     TooSoon(Timestamp),
+    /// The transmitter starts none while another is not settled.
+    Unsettled,
 }
 
 /// A subject added to or removed from a stream (SSF 1.0 §8.1.3).
@@ -152,13 +169,15 @@ pub struct Acknowledged {
     pub delivered: u64,
     /// The SETs it made dead letters, each with its lane, in the order named.
     pub dead: Vec<(Jti, Lane)>,
+    /// The round trip of the verification among those delivered.
+    pub verified: Option<RoundTrip>,
 }
 
 impl Acknowledged {
     /// That many deliveries, and these dead letters.
     #[must_use]
     pub const fn new(delivered: u64, dead: Vec<(Jti, Lane)>) -> Self {
-        Self { delivered, dead }
+        Self { delivered, dead, verified: None }
     }
 }
 
@@ -188,13 +207,15 @@ pub struct HandOutRequest {
     pub most: usize,
     /// The time of the request.
     pub now: Timestamp,
+    /// How long another poll does not get them; absent: it gets them at once.
+    pub hidden_until: Option<Timestamp>,
 }
 
 impl HandOutRequest {
-    /// At most that many, at that time.
+    /// At most that many, at that time, hidden from nobody.
     #[must_use]
     pub const fn new(most: usize, now: Timestamp) -> Self {
-        Self { most, now }
+        Self { most, now, hidden_until: None }
     }
 }
 
@@ -204,14 +225,16 @@ impl HandOutRequest {
 pub struct HandOut {
     /// The entries, in the order they should be dealt with.
     pub entries: Vec<Claimed>,
-    /// How many more could be handed out.
-    pub remaining: usize,
+    /// Whether more could be handed out at once.
+    pub more: More,
+    /// When the first of those ends to be hidden that are hidden now.
+    pub hidden_until: Option<Timestamp>,
 }
 
 impl HandOut {
-    /// These entries, and that many more.
+    /// These entries, and more or not; none is hidden.
     #[must_use]
-    pub const fn new(entries: Vec<Claimed>, remaining: usize) -> Self {
-        Self { entries, remaining }
+    pub const fn new(entries: Vec<Claimed>, more: More) -> Self {
+        Self { entries, more, hidden_until: None }
     }
 }

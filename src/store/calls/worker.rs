@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::id::{Audience, Issuer, Jti, KeyId, StreamId, WorkerId};
 use crate::outbox::{
-    BreakerPolicy, Fate, Fence, Held, HeldLimits, Jitter, KeptToken, Lane, Signature, StreamReport,
-    Verdict,
+    BreakerPolicy, Fate, Fence, Held, HeldLimits, Jitter, KeptToken, Lane, Pace, PlaceLimits,
+    Places, Signature, StreamReport, Verdict,
 };
 use crate::set::SetBody;
 use crate::stream::{Delivery, StatusSetBy, StreamRecord, StreamStatus};
@@ -27,6 +27,24 @@ pub struct Route {
     pub status_set_by: StatusSetBy,
     /// Its generation.
     pub generation: u64,
+}
+
+/// Streams that are overdue for something, those that waited longest first.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Overdue {
+    /// The streams.
+    pub streams: Vec<StreamRecord>,
+    /// The time that the next one, which is not among them, counts from.
+    pub next: Option<Timestamp>,
+}
+
+impl Overdue {
+    /// These streams, and the next counts from that time.
+    #[must_use]
+    pub const fn new(streams: Vec<StreamRecord>, next: Option<Timestamp>) -> Self {
+        Self { streams, next }
+    }
 }
 
 impl Route {
@@ -56,16 +74,31 @@ pub struct ClaimRequest {
     pub now: Timestamp,
     /// When the claim runs out.
     pub lease_until: Timestamp,
-    /// At most so many entries.
+    /// At most so many entries. None: to learn only when there is next something to claim.
     pub most: usize,
     /// At most so many ordinary entries of one stream held at once.
     pub most_per_stream: usize,
+    /// The places for pushes, those taken that are under way.
+    pub places: Places,
+    /// Which entries, by their tokens.
+    pub tokens: Tokens,
+}
+
+/// Which entries a claim is for, by the tokens that are kept for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Tokens {
+    /// All, signed or not.
+    Any,
+    /// Those that were tried before and whose token one of these keys signed: for when nothing can
+    /// be signed.
+    SignedBy(Vec<KeyId>),
 }
 
 impl ClaimRequest {
-    /// A claim of at most `most` entries.
+    /// A claim of at most `most` entries, wherever they go, signed or not.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         issuer: Issuer,
         worker: WorkerId,
         now: Timestamp,
@@ -73,7 +106,28 @@ impl ClaimRequest {
         most: usize,
         most_per_stream: usize,
     ) -> Self {
-        Self { issuer, worker, now, lease_until, most, most_per_stream }
+        let places = Places::new(PlaceLimits::any(usize::MAX));
+        let tokens = Tokens::Any;
+        Self { issuer, worker, now, lease_until, most, most_per_stream, places, tokens }
+    }
+}
+
+/// What a claim got.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Claims {
+    /// The entries.
+    pub entries: Vec<Claimed>,
+    /// The first time, the time of the claim or later, at which the same claim could get more;
+    /// absent when only a change from outside or a place that becomes free could cause it.
+    pub next_due: Option<Timestamp>,
+}
+
+impl Claims {
+    /// These entries, and more from that time on.
+    #[must_use]
+    pub const fn new(entries: Vec<Claimed>, next_due: Option<Timestamp>) -> Self {
+        Self { entries, next_due }
     }
 }
 
@@ -99,6 +153,8 @@ pub struct Claimed {
     pub signature: Signature,
     /// The stream's route at the claim; entries of one stream share it.
     pub route: Arc<Route>,
+    /// The pace of its stream: which places a push of it takes.
+    pub pace: Pace,
 }
 
 impl Claimed {
@@ -122,6 +178,7 @@ impl Claimed {
             token: None,
             signature: Signature::Kept,
             route,
+            pace: Pace::Unknown,
         }
     }
 }
@@ -229,13 +286,15 @@ pub struct HealthChange {
     pub report: StreamReport,
     /// The jitter of the wait that may follow.
     pub jitter: Jitter,
+    /// How long the receiver took; unknown: nothing was learnt of it.
+    pub pace: Pace,
 }
 
 impl HealthChange {
     /// That report about that stream.
     #[must_use]
     pub const fn new(stream_id: StreamId, report: StreamReport, jitter: Jitter) -> Self {
-        Self { stream_id, generation: None, report, jitter }
+        Self { stream_id, generation: None, report, jitter, pace: Pace::Unknown }
     }
 }
 
@@ -302,6 +361,10 @@ pub struct Swept {
     pub dead_letters: u64,
     /// Idempotency keys removed.
     pub idempotency_keys: u64,
+    /// From when the oldest dead letter that stays is.
+    pub oldest_dead: Option<Timestamp>,
+    /// From when the oldest idempotency key that stays is.
+    pub oldest_key: Option<Timestamp>,
 }
 
 /// A stream that holds entries nobody is being sent.

@@ -1,12 +1,12 @@
 //! The unsettled entries of one stream: what waits, in which order, and what is held.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::schedule::Due;
-use crate::id::{Jti, OrderKey};
-use crate::outbox::{Happening, KeptToken, Lane, Life, Step};
+use crate::id::{Jti, KeyId, OrderKey};
+use crate::outbox::{Happening, KeptToken, Lane, Life, Signature, Step};
 use crate::set::SetBody;
-use crate::store::{DeadLetter, NewControl};
+use crate::store::{DeadLetter, NewControl, Tokens};
 use crate::timestamp::Timestamp;
 
 /// An entry that is not settled yet.
@@ -42,6 +42,23 @@ pub(super) struct Backlog {
     verification: Option<u64>,
     leases: BTreeSet<(Timestamp, u64)>,
     control_leases: BTreeSet<(Timestamp, u64)>,
+    /// What polls were given, and until when no other poll is.
+    hidden: BTreeSet<(Timestamp, u64)>,
+}
+
+/// What is hidden from a poll at some time: entries, and what stands behind them.
+#[derive(Debug, Default)]
+pub(super) struct Hidden<'b> {
+    keys: HashSet<&'b OrderKey>,
+    control: bool,
+}
+
+impl Hidden<'_> {
+    /// Whether an entry is hidden, or stands behind one that is. What stands before a hidden entry
+    /// of its order key is settled or hidden itself.
+    pub(super) fn hides(&self, entry: &Entry) -> bool {
+        entry.order_key.as_ref().map_or(self.control, |key| self.keys.contains(key))
+    }
 }
 
 impl Backlog {
@@ -77,17 +94,51 @@ impl Backlog {
         self.entries.get_mut(self.by_jti.get(jti)?)
     }
 
-    /// Ordinary entries, oldest first.
-    pub(super) fn ordinary(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.values().filter(|entry| entry.order_key.is_some())
+    /// Ordinary entries with their numbers, oldest first.
+    pub(super) fn ordinary(&self) -> impl Iterator<Item = (u64, &Entry)> {
+        let ordinary = self.entries.iter().filter(|(_, entry)| entry.order_key.is_some());
+        ordinary.map(|(number, entry)| (*number, entry))
     }
 
-    /// Control entries of those lanes, in the order written.
-    pub(super) fn control(&self, may_leave: impl Fn(Lane) -> bool) -> Vec<&Entry> {
+    /// Control entries of those lanes with their numbers, in the order written.
+    pub(super) fn control(&self, may_leave: impl Fn(Lane) -> bool) -> Vec<(u64, &Entry)> {
         let numbers: BTreeSet<u64> =
             self.updates.iter().copied().chain(self.verification).collect();
-        let entries = numbers.iter().filter_map(|number| self.entries.get(number));
-        entries.filter(|entry| may_leave(entry.lane)).collect()
+        let entries = numbers.into_iter().filter_map(|n| Some((n, self.entries.get(&n)?)));
+        entries.filter(|(_, entry)| may_leave(entry.lane)).collect()
+    }
+
+    /// Shows again what was hidden until that time or is settled.
+    pub(super) fn show_due(&mut self, now: Timestamp) {
+        let entries = &self.entries;
+        self.hidden.retain(|(until, number)| *until > now && entries.contains_key(number));
+    }
+
+    /// When the first of those is shown again that are hidden.
+    pub(super) fn first_shown(&self) -> Option<Timestamp> {
+        self.hidden.first().map(|(until, _)| *until)
+    }
+
+    /// What is hidden from polls.
+    pub(super) fn hidden(&self) -> Hidden<'_> {
+        let mut hidden = Hidden::default();
+        for entry in self.hidden.iter().filter_map(|(_, number)| self.entries.get(number)) {
+            match &entry.order_key {
+                Some(key) => drop(hidden.keys.insert(key)),
+                None => hidden.control = true,
+            }
+        }
+        hidden
+    }
+
+    /// Hides entries from polls until that time.
+    pub(super) fn hide(&mut self, numbers: Vec<u64>, until: Timestamp) {
+        self.hidden.extend(numbers.into_iter().map(|number| (until, number)));
+    }
+
+    /// Hides nothing any more.
+    pub(super) fn show_all(&mut self) {
+        self.hidden.clear();
     }
 
     /// Adds an ordinary entry.
@@ -151,6 +202,11 @@ impl Backlog {
         Some(entry)
     }
 
+    /// Whether a verification is unsettled.
+    pub(super) fn has_verification(&self) -> bool {
+        self.verification.is_some()
+    }
+
     /// Takes the unsettled verification out.
     pub(super) fn remove_verification(&mut self) -> Option<Entry> {
         let jti = self.entries.get(&self.verification?)?.jti.clone();
@@ -197,6 +253,13 @@ impl Backlog {
         let waited =
             self.heads_later.first().filter(|(at, _)| *at <= now).map(|(_, number)| number);
         self.entries.get(waited.or_else(|| self.heads_at_once.first())?)
+    }
+
+    /// The first entry that waited, whose time has come and which one of these keys signed.
+    pub(super) fn next_signed(&self, now: Timestamp, keys: &[KeyId]) -> Option<&Entry> {
+        let due = self.heads_later.iter().take_while(|(at, _)| *at <= now);
+        let mut entries = due.filter_map(|(_, number)| self.entries.get(number));
+        entries.find(|entry| entry.is_signed_by(keys))
     }
 
     /// When fewer than `most` ordinary entries are held.
@@ -286,6 +349,19 @@ impl Entry {
             token: None,
             life: Life::default(),
         }
+    }
+
+    /// Whether it is one of those that a claim is for.
+    pub(super) fn is_signed_as(&self, tokens: &Tokens) -> bool {
+        match tokens {
+            Tokens::Any => true,
+            Tokens::SignedBy(keys) => self.is_signed_by(keys),
+        }
+    }
+
+    fn is_signed_by(&self, keys: &[KeyId]) -> bool {
+        let kept = self.life.signature == Signature::Kept;
+        kept && self.token.as_ref().is_some_and(|token| keys.contains(&token.kid))
     }
 
     /// Where it is in its life.

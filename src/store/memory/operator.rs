@@ -9,7 +9,7 @@ use super::MemoryStore;
 use super::interest::takes_entries;
 use super::schedule::Due;
 use super::state::IssuerState;
-use super::stream::Stream;
+use super::stream::{Stream, Turn};
 use crate::id::{Issuer, Owner, StreamId};
 use crate::routing::Interest;
 use crate::store::{
@@ -158,7 +158,8 @@ fn overview(stream: &Stream) -> StreamOverview {
 
 /// What is due at once has been due since it was emitted.
 fn next_attempt(stream: &Stream, oldest_pending: Option<Timestamp>) -> Option<Timestamp> {
-    match stream.due(usize::MAX) {
+    let due = |turn| stream.due(turn, usize::MAX);
+    match due(Turn::Control).min(due(Turn::Ordinary)) {
         Due::AtOnce => oldest_pending,
         Due::At(at) => Some(at),
         Due::Never => None,

@@ -6,11 +6,11 @@ use super::MemoryStore;
 use super::interest::takes_entries;
 use super::state::IssuerState;
 use crate::id::{Issuer, Owner, StreamId};
-use crate::outbox::{Discard, Happening};
+use crate::outbox::{Discard, Happening, Lane, RoundTrip};
 use crate::store::{
-    Acknowledged, Acknowledgement, Activity, Change, Deleted, HandOut, HandOutRequest, KeepToken,
-    Kept, NewVerification, Queue, ReceiverStore, Settled, StoreError, StreamUpdate, SubjectChange,
-    VerificationQueued,
+    Acknowledged, Acknowledgement, Activity, Change, ChangeMark, Deleted, HandOut, HandOutRequest,
+    KeepToken, Kept, NewVerification, Queue, ReceiverStore, Settled, StartedBy, StoreError,
+    StreamUpdate, SubjectChange, VerificationQueued, Watched,
 };
 use crate::stream::{StreamRecord, StreamStatus};
 
@@ -95,9 +95,7 @@ impl ReceiverStore for MemoryStore {
         if stream.is_push() {
             return Err(StoreError::NotFound);
         }
-        let entries = stream.hand_out(request.most);
-        let remaining = stream.pollable().saturating_sub(entries.len());
-        Ok(HandOut::new(entries, remaining))
+        Ok(stream.hand_out(&request))
     }
 
     async fn keep_polled(
@@ -116,7 +114,7 @@ impl ReceiverStore for MemoryStore {
         Ok(tokens.into_iter().map(keep).collect())
     }
 
-    async fn wait_for_change(&self) -> Change {
+    async fn wait_for_change(&self, _: &Issuer, _: Watched<'_>, _: ChangeMark) -> Change {
         Change::NeverHappens
     }
 
@@ -205,20 +203,32 @@ impl IssuerState {
         id: &StreamId,
         verification: NewVerification,
     ) -> Result<VerificationQueued, StoreError> {
-        let NewVerification { control, min_interval } = verification;
-        let stream = self.owned(owner, id)?;
-        if let Some(last) = stream.verified_at
-            && control.now.since(last) < min_interval
+        let NewVerification { control, min_interval, started_by } = verification;
+        let (stream, now) = (self.owned(owner, id)?, control.now);
+        let last = match started_by {
+            StartedBy::Receiver => stream.verified_at,
+            StartedBy::Transmitter => Some(stream.verification_at),
+        };
+        if let Some(last) = last
+            && now.since(last) < min_interval
         {
             return Ok(VerificationQueued::TooSoon(last.after(min_interval)));
         }
         stream.check_unused(&control.jti)?;
-        stream.verified_at = Some(control.now);
+        match started_by {
+            StartedBy::Receiver => stream.verified_at = Some(now),
+            StartedBy::Transmitter if stream.backlog.has_verification() => {
+                self.note_verification(id, now);
+                return Ok(VerificationQueued::Unsettled);
+            }
+            StartedBy::Transmitter => {}
+        }
         if takes_entries(&stream.record) {
             stream.accept_control(control);
         } else {
             stream.drop_unheld();
         }
+        self.note_verification(id, now);
         self.changed(id);
         Ok(VerificationQueued::Queued)
     }
@@ -231,22 +241,27 @@ impl IssuerState {
     ) -> Result<Acknowledged, StoreError> {
         let Acknowledgement { acks, errors, now } = acknowledgement;
         self.owned(owner, id)?;
+        let mut done = Acknowledged::default();
         // Errors first: what is named both ways ends as a dead letter.
-        let mut dead = Vec::new();
         for (jti, error) in errors {
             let lane = self.owned(owner, id)?.backlog.get(&jti).map(|entry| entry.lane);
             self.happen(id, &jti, Happening::Report(error), now);
-            dead.extend(lane.map(|lane| (jti, lane)));
+            done.dead.extend(lane.map(|lane| (jti, lane)));
         }
-        let mut delivered = 0;
         for jti in acks {
-            let settled = self.happen(id, &jti, Happening::Acknowledge, now);
-            delivered += u64::from(settled == Settled::Done);
+            let entry = self.owned(owner, id)?.backlog.get(&jti);
+            let verification = entry.filter(|entry| entry.lane == Lane::Verification);
+            let queued_at = verification.map(|entry| entry.queued_at);
+            if self.happen(id, &jti, Happening::Acknowledge, now) == Settled::Done {
+                done.delivered += 1;
+                let round_trip = queued_at.map(|queued_at| RoundTrip::new(queued_at, now));
+                done.verified = round_trip.or(done.verified);
+            }
         }
-        if delivered > 0 {
+        if done.delivered > 0 {
             self.owned(owner, id)?.health.last_success = Some(now);
         }
         self.changed(id);
-        Ok(Acknowledged::new(delivered, dead))
+        Ok(done)
     }
 }

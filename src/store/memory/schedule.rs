@@ -1,8 +1,10 @@
 //! When something can be claimed, and which stream's turn it is.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::id::StreamId;
+use crate::outbox::Pace;
 use crate::timestamp::Timestamp;
 
 /// When something can be claimed. The earlier of two is their `min`; what waits for both, their
@@ -22,6 +24,15 @@ impl Due {
     pub(super) fn has_come(self, now: Timestamp) -> bool {
         self <= Self::At(now)
     }
+
+    /// The time meant, as it is `now`.
+    pub(super) fn time(self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::AtOnce => Some(now),
+            Self::At(at) => Some(at.max(now)),
+            Self::Never => None,
+        }
+    }
 }
 
 impl From<Option<Timestamp>> for Due {
@@ -31,16 +42,27 @@ impl From<Option<Timestamp>> for Due {
     }
 }
 
+/// What decides which places a push of a stream takes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Line {
+    pub(super) pace: Pace,
+    pub(super) host: Arc<str>,
+}
+
 /// The streams of which something can be claimed, now or later. Streams that wait for nothing but
 /// a change are not in it, so they cost a claim nothing.
 ///
-/// Streams whose time has come stand in a row: one that was served goes to its end, so that a
-/// stream with a long backlog cannot starve the others.
+/// Streams whose time has come stand in rows, one for each line: one that was served goes to the
+/// end of its row, so that a stream with a long backlog cannot starve the others. Among the rows it
+/// is the turn of the stream that stands longest. A row for which there are no places is passed
+/// over as a whole.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
-    row: BTreeMap<u64, StreamId>,
-    later: BTreeSet<(Timestamp, StreamId)>,
-    places: HashMap<StreamId, Place>,
+    rows: HashMap<Line, BTreeMap<u64, StreamId>>,
+    /// The rows that are not empty, by the ticket of their first.
+    fronts: BTreeMap<Pace, BTreeSet<(u64, Arc<str>)>>,
+    later: BTreeMap<Pace, BTreeSet<(Timestamp, StreamId)>>,
+    places: HashMap<StreamId, (Line, Place)>,
     last_ticket: u64,
 }
 
@@ -51,17 +73,19 @@ enum Place {
 }
 
 impl Schedule {
-    /// Puts a stream where it belongs. One that stands in the row already keeps its place.
-    pub(super) fn set(&mut self, stream: &StreamId, due: Due) {
-        if let (Some(Place::InRow(_)), Due::AtOnce) = (self.places.get(stream), due) {
+    /// Puts a stream where it belongs. One that stands in its row already keeps its place.
+    pub(super) fn set(&mut self, stream: &StreamId, line: &Line, due: Due) {
+        if let (Some((old, Place::InRow(_))), Due::AtOnce) = (self.places.get(stream), due)
+            && old == line
+        {
             return;
         }
         self.remove(stream);
         match due {
-            Due::AtOnce => self.join(stream.clone()),
+            Due::AtOnce => self.join(stream.clone(), line.clone()),
             Due::At(at) => {
-                self.later.insert((at, stream.clone()));
-                self.places.insert(stream.clone(), Place::Later(at));
+                self.later.entry(line.pace).or_default().insert((at, stream.clone()));
+                self.places.insert(stream.clone(), (line.clone(), Place::Later(at)));
             }
             Due::Never => {}
         }
@@ -70,43 +94,80 @@ impl Schedule {
     /// Takes a stream out.
     pub(super) fn remove(&mut self, stream: &StreamId) {
         match self.places.remove(stream) {
-            Some(Place::InRow(ticket)) => {
-                self.row.remove(&ticket);
-            }
-            Some(Place::Later(at)) => {
-                self.later.remove(&(at, stream.clone()));
+            Some((line, Place::InRow(ticket))) => self.leave(&line, ticket),
+            Some((line, Place::Later(at))) => {
+                if let Some(later) = self.later.get_mut(&line.pace) {
+                    later.remove(&(at, stream.clone()));
+                }
             }
             None => {}
         }
     }
 
-    /// Lets the streams whose time has come join the row.
+    /// Lets the streams whose time has come join their rows, in the order of their times.
     pub(super) fn advance(&mut self, now: Timestamp) {
-        while let Some((at, stream)) = self.later.pop_first() {
-            if at > now {
-                self.later.insert((at, stream));
-                return;
+        let mut due = Vec::new();
+        for later in self.later.values_mut() {
+            while let Some(first) = later.pop_first() {
+                if first.0 > now {
+                    later.insert(first);
+                    break;
+                }
+                due.push(first);
             }
-            self.join(stream);
+        }
+        due.sort_unstable();
+        for (_, stream) in due {
+            if let Some((line, _)) = self.places.remove(&stream) {
+                self.join(stream, line);
+            }
         }
     }
 
-    /// The next in the row behind that ticket, with its own ticket.
-    pub(super) fn next(&self, behind: u64) -> Option<(u64, StreamId)> {
-        let (&ticket, stream) = self.row.range(behind.saturating_add(1)..).next()?;
-        Some((ticket, stream.clone()))
+    /// The stream whose turn it is, of those for whose pace and host there are places.
+    pub(super) fn first(
+        &self,
+        pace_open: impl Fn(Pace) -> bool,
+        host_open: impl Fn(&str) -> bool,
+    ) -> Option<StreamId> {
+        let open = self.fronts.iter().filter(|(pace, _)| pace_open(**pace));
+        let first = |(pace, fronts): (&Pace, &BTreeSet<(u64, Arc<str>)>)| {
+            let (ticket, host) = fronts.iter().find(|(_, host)| host_open(host))?;
+            Some((*ticket, Line { pace: *pace, host: Arc::clone(host) }))
+        };
+        let (ticket, line) = open.filter_map(first).min()?;
+        self.rows.get(&line)?.get(&ticket).cloned()
     }
 
-    /// All streams, in the order of their time.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Due, &StreamId)> {
-        let row = self.row.values().map(|stream| (Due::AtOnce, stream));
-        row.chain(self.later.iter().map(|(at, stream)| (Due::At(*at), stream)))
+    /// When the first stream joins its row, of those for whose pace there are places.
+    pub(super) fn next(&self, pace_open: impl Fn(Pace) -> bool) -> Due {
+        let open = self.later.iter().filter(|(pace, _)| pace_open(**pace));
+        let first = open.filter_map(|(_, later)| later.first()).map(|(at, _)| *at).min();
+        first.map_or(Due::Never, Due::At)
     }
 
-    fn join(&mut self, stream: StreamId) {
+    fn join(&mut self, stream: StreamId, line: Line) {
         self.last_ticket += 1;
-        self.row.insert(self.last_ticket, stream.clone());
-        self.places.insert(stream, Place::InRow(self.last_ticket));
+        let row = self.rows.entry(line.clone()).or_default();
+        if row.is_empty() {
+            let front = (self.last_ticket, Arc::clone(&line.host));
+            self.fronts.entry(line.pace).or_default().insert(front);
+        }
+        row.insert(self.last_ticket, stream.clone());
+        self.places.insert(stream, (line, Place::InRow(self.last_ticket)));
+    }
+
+    fn leave(&mut self, line: &Line, ticket: u64) {
+        let Some(row) = self.rows.get_mut(line) else { return };
+        row.remove(&ticket);
+        let next = row.first_key_value().map(|(next, _)| *next);
+        if next.is_none() {
+            self.rows.remove(line);
+        }
+        let fronts = self.fronts.entry(line.pace).or_default();
+        if fronts.remove(&(ticket, Arc::clone(&line.host))) {
+            fronts.extend(next.map(|next| (next, Arc::clone(&line.host))));
+        }
     }
 }
 
@@ -122,8 +183,22 @@ mod tests {
         StreamId::parse(id).unwrap()
     }
 
-    fn row(schedule: &Schedule) -> Vec<String> {
-        schedule.row.values().map(ToString::to_string).collect()
+    fn line(pace: Pace, host: &str) -> Line {
+        Line { pace, host: host.into() }
+    }
+
+    fn set(schedule: &mut Schedule, id: &str, due: Due) {
+        schedule.set(&stream(id), &line(Pace::Prompt, "h"), due);
+    }
+
+    /// The streams in the order of their turns.
+    fn turns(schedule: &mut Schedule) -> Vec<String> {
+        let mut turns = Vec::new();
+        while let Some(stream) = schedule.first(|_| true, |_| true) {
+            schedule.remove(&stream);
+            turns.push(stream.to_string());
+        }
+        turns
     }
 
     #[test]
@@ -137,21 +212,48 @@ mod tests {
     #[test]
     fn a_stream_joins_the_row_when_its_time_has_come_and_keeps_its_place() {
         let mut schedule = Schedule::default();
-        schedule.set(&stream("later"), Due::At(at(5)));
-        schedule.set(&stream("a"), Due::AtOnce);
-        schedule.set(&stream("b"), Due::AtOnce);
-        schedule.set(&stream("a"), Due::AtOnce);
+        set(&mut schedule, "later", Due::At(at(5)));
+        set(&mut schedule, "a", Due::AtOnce);
+        set(&mut schedule, "b", Due::AtOnce);
+        set(&mut schedule, "a", Due::AtOnce);
         schedule.advance(at(4));
-        assert_eq!(row(&schedule), ["a", "b"]);
+        assert_eq!(schedule.next(|_| true), Due::At(at(5)));
         schedule.advance(at(5));
-        assert_eq!(row(&schedule), ["a", "b", "later"]);
+        assert_eq!(schedule.next(|_| true), Due::Never);
+        assert_eq!(turns(&mut schedule), ["a", "b", "later"]);
     }
 
     #[test]
     fn a_stream_that_waits_for_a_change_is_nowhere() {
         let mut schedule = Schedule::default();
-        schedule.set(&stream("a"), Due::At(at(5)));
-        schedule.set(&stream("a"), Due::Never);
-        assert_eq!((schedule.iter().count(), schedule.places.len()), (0, 0));
+        for due in [Due::At(at(5)), Due::AtOnce, Due::Never] {
+            set(&mut schedule, "a", due);
+        }
+        assert_eq!((schedule.rows.len(), schedule.places.len()), (0, 0));
+        assert!(schedule.fronts.values().all(BTreeSet::is_empty));
+        assert!(schedule.later.values().all(BTreeSet::is_empty));
+    }
+
+    #[test]
+    fn rows_without_places_are_passed_over_and_keep_their_turn() {
+        let mut schedule = Schedule::default();
+        let lines =
+            [("slow", Pace::Slow, "a"), ("full", Pace::Prompt, "b"), ("x", Pace::Prompt, "c")];
+        for (id, pace, host) in lines {
+            schedule.set(&stream(id), &line(pace, host), Due::AtOnce);
+        }
+        let open = schedule.first(|pace| pace != Pace::Slow, |host| host != "b");
+        assert_eq!(open, Some(stream("x")));
+        assert_eq!(turns(&mut schedule), ["slow", "full", "x"]);
+    }
+
+    #[test]
+    fn a_stream_whose_pace_or_host_changes_moves_to_another_row() {
+        let mut schedule = Schedule::default();
+        set(&mut schedule, "a", Due::AtOnce);
+        schedule.set(&stream("a"), &line(Pace::Slow, "h"), Due::AtOnce);
+        assert_eq!(schedule.first(|pace| pace == Pace::Prompt, |_| true), None);
+        assert_eq!(schedule.first(|pace| pace == Pace::Slow, |_| true), Some(stream("a")));
+        assert_eq!((schedule.rows.len(), schedule.places.len()), (1, 1));
     }
 }

@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::interest::Interests;
 use super::schedule::Schedule;
-use super::stream::{Happened, Stream};
+use super::stream::{Happened, Stream, Turn};
 use crate::id::{IdempotencyKey, Issuer, Jti, Owner, StreamId};
 use crate::outbox::Happening;
-use crate::store::{Appended, LetterPlace, Settled, StoreError, Totals};
+use crate::store::{Appended, LetterPlace, Overdue, Settled, StoreError, Totals};
 use crate::stream::{StreamRecord, StreamStatus};
 use crate::timestamp::Timestamp;
 
@@ -35,9 +35,13 @@ pub(super) struct IssuerState {
     pub(super) owners: HashMap<Owner, Vec<StreamId>>,
     pub(super) suspended: HashSet<Owner>,
     pub(super) interests: Interests,
-    pub(super) schedule: Schedule,
+    /// The streams with control entries, and those with ordinary ones.
+    control: Schedule,
+    ordinary: Schedule,
     /// The enabled streams, by the time their receivers were last active.
     pub(super) active: BTreeSet<(Timestamp, StreamId)>,
+    /// The enabled streams, by the time a verification was last queued for them.
+    pub(super) verified: BTreeSet<(Timestamp, StreamId)>,
     pub(super) graves: BTreeSet<(LetterPlace, StreamId)>,
     /// The streams that hold ordinary entries nobody is being sent.
     pub(super) holding: BTreeSet<StreamId>,
@@ -45,8 +49,6 @@ pub(super) struct IssuerState {
     /// What became of the entries of streams that were deleted.
     pub(super) departed: Totals,
     pub(super) last_fence: u64,
-    /// How many entries of a stream the last claim wanted held at once.
-    pub(super) most_per_stream: Option<usize>,
 }
 
 /// What the first emission under each idempotency key did.
@@ -73,7 +75,8 @@ impl IssuerState {
         self.owners.entry(record.owner.clone()).or_default().push(id.clone());
         self.interests.add(&record);
         let stream = Stream::new(record);
-        list_active(&mut self.active, &stream);
+        list(&mut self.active, stream.active_at, &stream);
+        list(&mut self.verified, stream.verification_at, &stream);
         self.listing.insert(id.clone());
         self.streams.insert(id, stream.into());
     }
@@ -90,8 +93,10 @@ impl IssuerState {
         }
         self.interests.remove(&stream.record);
         self.interests.forget_subjects(id);
-        self.schedule.remove(id);
+        self.control.remove(id);
+        self.ordinary.remove(id);
         self.active.remove(&(stream.active_at, id.clone()));
+        self.verified.remove(&(stream.verification_at, id.clone()));
         self.holding.remove(id);
         for place in stream.dead_letters.keys() {
             self.graves.remove(&(place.clone(), id.clone()));
@@ -105,7 +110,8 @@ impl IssuerState {
         self.interests.remove(&stream.record);
         self.interests.add(&record);
         stream.replace_record(record);
-        list_active(&mut self.active, stream);
+        list(&mut self.active, stream.active_at, stream);
+        list(&mut self.verified, stream.verification_at, stream);
         Some(stream)
     }
 
@@ -133,13 +139,31 @@ impl IssuerState {
         let Some(stream) = self.streams.get_mut(id) else { return };
         self.active.remove(&(stream.active_at, id.clone()));
         stream.active_at = stream.active_at.max(at);
-        list_active(&mut self.active, stream);
+        list(&mut self.active, stream.active_at, stream);
+    }
+
+    /// Notes that a verification was queued.
+    pub(super) fn note_verification(&mut self, id: &StreamId, at: Timestamp) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        self.verified.remove(&(stream.verification_at, id.clone()));
+        stream.verification_at = at;
+        list(&mut self.verified, at, stream);
+    }
+
+    /// The streams with entries of that kind.
+    pub(super) fn schedule(&mut self, turn: Turn) -> &mut Schedule {
+        match turn {
+            Turn::Control => &mut self.control,
+            Turn::Ordinary => &mut self.ordinary,
+        }
     }
 
     /// Enters in the schedule when a stream that changed is due, and whether it holds entries.
     pub(super) fn changed(&mut self, id: &StreamId) {
         let Some(stream) = self.streams.get_mut(id) else { return };
-        self.schedule.set(id, stream.due(usize::MAX));
+        let line = stream.line();
+        self.control.set(id, &line, stream.due(Turn::Control, usize::MAX));
+        self.ordinary.set(id, &line, stream.due(Turn::Ordinary, usize::MAX));
         let holds = stream.held().is_some();
         if holds != stream.listed_as_holding {
             stream.listed_as_holding = holds;
@@ -152,10 +176,29 @@ impl IssuerState {
     }
 }
 
-fn list_active(active: &mut BTreeSet<(Timestamp, StreamId)>, stream: &Stream) {
-    let row = (stream.active_at, stream.record.stream_id.clone());
+/// Lists a stream by that time, as long as it is enabled.
+fn list(by_time: &mut BTreeSet<(Timestamp, StreamId)>, at: Timestamp, stream: &Stream) {
+    let row = (at, stream.record.stream_id.clone());
     match stream.record.status {
-        StreamStatus::Enabled => active.insert(row),
-        StreamStatus::Paused | StreamStatus::Disabled => active.remove(&row),
+        StreamStatus::Enabled => by_time.insert(row),
+        StreamStatus::Paused | StreamStatus::Disabled => by_time.remove(&row),
     };
+}
+
+/// The streams listed by a time up to `since`, and the time of the next.
+pub(super) fn overdue(
+    by_time: &BTreeSet<(Timestamp, StreamId)>,
+    streams: &HashMap<StreamId, Box<Stream>>,
+    since: Timestamp,
+    most: usize,
+) -> Overdue {
+    let mut overdue = Overdue::default();
+    for (at, id) in by_time {
+        if *at > since || overdue.streams.len() == most {
+            overdue.next = Some(*at);
+            break;
+        }
+        overdue.streams.extend(streams.get(id).map(|stream| stream.record.clone()));
+    }
+    overdue
 }

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::backlog::{Backlog, Entry};
-use super::schedule::Due;
+use super::schedule::{Due, Line};
 use crate::id::{Jti, OrderKey};
 use crate::outbox::{
-    Breaker, DeadLetterReason, Discard, End, Fence, Happening, Health, Held, Lane, Step, may_leave,
+    Breaker, DeadLetterReason, Discard, End, Fence, Happening, Health, Held, Lane, RoundTrip, Step,
+    may_leave,
 };
+use crate::protocol::More;
 use crate::set::SetBody;
 use crate::store::{
-    Claimed, DeadLetter, KeepToken, Kept, LetterPlace, NewControl, RedriveLetter, Redriven, Route,
-    StoreError, Totals,
+    ClaimRequest, Claimed, DeadLetter, HandOut, HandOutRequest, KeepToken, Kept, LetterPlace,
+    NewControl, RedriveLetter, Redriven, Route, StoreError, Tokens, Totals,
 };
 use crate::stream::{Delivery, StreamRecord, StreamStatus};
 use crate::timestamp::Timestamp;
@@ -23,15 +25,37 @@ pub(super) struct Stream {
     pub(super) record: StreamRecord,
     /// The route of the record, shared by all entries that are handed out.
     route: Arc<Route>,
+    /// The host of its endpoint; of a poll stream there is none.
+    host: Arc<str>,
     pub(super) health: Health,
     pub(super) backlog: Backlog,
     pub(super) dead_letters: BTreeMap<LetterPlace, DeadLetter>,
     /// What became of entries; those that wait are counted by the backlog.
     totals: Totals,
     pub(super) active_at: Timestamp,
+    /// When the receiver last asked for a verification.
     pub(super) verified_at: Option<Timestamp>,
+    /// When a verification was last queued, or else the stream created.
+    pub(super) verification_at: Timestamp,
     /// Whether it is listed among those that hold entries nobody is being sent.
     pub(super) listed_as_holding: bool,
+}
+
+/// Which of a stream's entries are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    Control,
+    Ordinary,
+}
+
+impl Turn {
+    /// A lane of these entries.
+    pub(super) const fn lane(self) -> Lane {
+        match self {
+            Self::Control => Lane::Verification,
+            Self::Ordinary => Lane::Ordinary,
+        }
+    }
 }
 
 /// What came of what happened to an entry.
@@ -48,7 +72,9 @@ impl Stream {
     pub(super) fn new(record: StreamRecord) -> Self {
         Self {
             route: Arc::new(Route::of(&record)),
+            host: host(&record.delivery),
             active_at: record.created_at,
+            verification_at: record.created_at,
             record,
             health: Health::default(),
             backlog: Backlog::default(),
@@ -66,12 +92,19 @@ impl Stream {
         if started || self.record.generation != record.generation {
             self.health.forget_failures();
             self.backlog.restart_control();
+            self.backlog.show_all();
         }
         if started {
             self.active_at = self.active_at.max(record.updated_at);
         }
         self.route = Arc::new(Route::of(&record));
+        self.host = host(&record.delivery);
         self.record = record;
+    }
+
+    /// Which places a push of it takes.
+    pub(super) fn line(&self) -> Line {
+        Line { pace: self.health.pace, host: Arc::clone(&self.host) }
     }
 
     /// What became of its entries.
@@ -141,7 +174,13 @@ impl Stream {
         let Some(entry) = self.backlog.remove(jti) else { return Happened::Nothing };
         self.totals.count(&end);
         match end {
-            End::Delivered { .. } | End::Discarded(_) => Happened::Done,
+            End::Delivered { .. } => {
+                if entry.lane == Lane::Verification {
+                    self.health.verified = Some(RoundTrip::new(entry.queued_at, now));
+                }
+                Happened::Done
+            }
+            End::Discarded(_) => Happened::Done,
             End::Dead { reason, attempts } => {
                 let letter = letter(entry, reason, attempts, now);
                 let place = letter.place();
@@ -172,52 +211,68 @@ impl Stream {
             (StreamStatus::Paused, _) | (StreamStatus::Enabled, false) => true,
             (StreamStatus::Enabled, true) | (StreamStatus::Disabled, _) => false,
         };
-        let oldest = self.backlog.ordinary().next().filter(|_| holds)?.queued_at;
+        let oldest = self.backlog.ordinary().next().filter(|_| holds)?.1.queued_at;
         let entries = self.backlog.ordinary_len() as u64;
         Some(Held::new(entries, self.backlog.ordinary_bytes(), oldest))
     }
 
-    /// When the next entry can be claimed, if at most `most_held` ordinary ones are held at once.
-    pub(super) fn due(&self, most_held: usize) -> Due {
-        self.control_due().min(self.ordinary_due(most_held))
+    /// When the next of these entries can be claimed, if at most `most_held` ordinary ones are held
+    /// at once.
+    pub(super) fn due(&self, turn: Turn, most_held: usize) -> Due {
+        match turn {
+            Turn::Control => self.control_due(),
+            Turn::Ordinary => self.ordinary_due(most_held),
+        }
     }
 
-    /// Claims one entry, if there is one whose time has come.
+    /// Claims one of these entries, if there is one whose time has come.
     pub(super) fn claim(
         &mut self,
-        most_held: usize,
-        now: Timestamp,
+        turn: Turn,
+        request: &ClaimRequest,
         fence: Fence,
-        lease_until: Timestamp,
     ) -> Option<Claimed> {
-        let next = if self.control_due().has_come(now) {
-            self.backlog.control_head(|lane| self.may_leave(lane))
-        } else if self.ordinary_due(most_held).has_come(now) {
-            match self.health.breaker(now) {
+        let now = request.now;
+        if !self.due(turn, request.most_per_stream).has_come(now) {
+            return None;
+        }
+        let next = match (turn, &request.tokens) {
+            (Turn::Control, _) => self.backlog.control_head(|lane| self.may_leave(lane)),
+            (Turn::Ordinary, Tokens::SignedBy(keys)) => self.backlog.next_signed(now, keys),
+            (Turn::Ordinary, Tokens::Any) => match self.health.breaker(now) {
                 Breaker::Closed => self.backlog.next_head(now),
                 Breaker::Open | Breaker::HalfOpen => self.backlog.next_probe(now),
-            }
-        } else {
-            None
+            },
         };
+        let next = next.filter(|entry| entry.is_signed_as(&request.tokens));
         let (jti, life) = next.map(|entry| (entry.jti.clone(), entry.life()))?;
-        let claim = Happening::Claim { fence, now, until: lease_until };
+        let claim = Happening::Claim { fence, now, until: request.lease_until };
         let Step::GoesOn(life) = life.after(claim) else { return None };
-        Some(hand(self.backlog.live_on(&jti, life)?, &self.route))
+        let entry = self.backlog.live_on(&jti, life)?;
+        Some(Claimed { pace: self.health.pace, ..hand(entry, &self.route) })
     }
 
     /// What a poll gets: control entries first, then the oldest.
-    pub(super) fn hand_out(&self, most: usize) -> Vec<Claimed> {
-        let control = self.backlog.control(|lane| self.may_leave(lane));
-        let ordinary = self.backlog.ordinary().filter(|_| self.may_leave(Lane::Ordinary));
-        control.into_iter().chain(ordinary).take(most).map(|e| hand(e, &self.route)).collect()
-    }
-
-    /// How many entries a poll of any size would get.
-    pub(super) fn pollable(&self) -> usize {
-        let control = self.backlog.control(|lane| self.may_leave(lane)).len();
-        let ordinary = self.may_leave(Lane::Ordinary).then(|| self.backlog.ordinary_len());
-        control + ordinary.unwrap_or(0)
+    pub(super) fn hand_out(&mut self, request: &HandOutRequest) -> HandOut {
+        let (status, set_by) = (self.record.status, self.record.status_set_by);
+        let leaves = |lane| may_leave(status, set_by, lane);
+        self.backlog.show_due(request.now);
+        let hidden = self.backlog.hidden();
+        let control = self.backlog.control(leaves);
+        let ordinary = self.backlog.ordinary().filter(|_| leaves(Lane::Ordinary));
+        let all = control.into_iter().chain(ordinary);
+        let mut shown = all.filter(|(_, entry)| !hidden.hides(entry));
+        let handed: Vec<_> = shown.by_ref().take(request.most).collect();
+        let more = if shown.next().is_some() { More::Available } else { More::None };
+        drop(shown);
+        let numbers: Vec<u64> = handed.iter().map(|(number, _)| *number).collect();
+        let entries = handed.into_iter().map(|(_, entry)| hand(entry, &self.route)).collect();
+        let mut out = HandOut::new(entries, more);
+        if let Some(until) = request.hidden_until {
+            self.backlog.hide(numbers, until);
+        }
+        out.hidden_until = self.backlog.first_shown();
+        out
     }
 
     /// Keeps a token, unless an earlier one counts.
@@ -263,17 +318,19 @@ impl Stream {
 }
 
 fn hand(entry: &Entry, route: &Arc<Route>) -> Claimed {
-    let life = entry.life();
+    let (jti, body, life) = (entry.jti.clone(), entry.body.clone(), entry.life());
     Claimed {
-        jti: entry.jti.clone(),
-        lane: entry.lane,
-        body: entry.body.clone(),
-        emitted_at: entry.emitted_at,
         attempts: life.attempts,
-        fence: life.fence,
         token: entry.token.clone(),
         signature: life.signature,
-        route: Arc::clone(route),
+        ..Claimed::new(jti, entry.lane, body, entry.emitted_at, life.fence, Arc::clone(route))
+    }
+}
+
+fn host(delivery: &Delivery) -> Arc<str> {
+    match delivery {
+        Delivery::Push(push) => push.endpoint.host().into(),
+        Delivery::Poll => "".into(),
     }
 }
 

@@ -6,20 +6,20 @@ use std::ops::Bound;
 use async_trait::async_trait;
 
 use super::MemoryStore;
-use super::schedule::Due;
-use super::state::IssuerState;
+use super::schedule::{Due, Line};
+use super::state::{IssuerState, overdue};
+use super::stream::Turn;
 use crate::id::{Issuer, StreamId};
 use crate::outbox::{Fence, Happening, Held, Verdict};
 use crate::store::{
-    ClaimRequest, Claimed, GiveUpHeld, HealthChange, HeldStream, KeepToken, Kept, SettleBatch,
-    SettleReport, Settled, Settlement, StoreError, SweepRequest, Swept, WorkerStore,
+    ClaimRequest, Claimed, Claims, GiveUpHeld, HealthChange, HeldStream, KeepToken, Kept, Overdue,
+    SettleBatch, SettleReport, Settled, Settlement, StoreError, SweepRequest, Swept, WorkerStore,
 };
-use crate::stream::StreamRecord;
 use crate::timestamp::Timestamp;
 
 #[async_trait]
 impl WorkerStore for MemoryStore {
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
         Ok(self.lock().of(&request.issuer).claim(&request))
     }
 
@@ -54,24 +54,21 @@ impl WorkerStore for MemoryStore {
         issuer: &Issuer,
         since: Timestamp,
         most: usize,
-    ) -> Result<Vec<StreamRecord>, StoreError> {
+    ) -> Result<Overdue, StoreError> {
         let mut state = self.lock();
         let state = state.of(issuer);
-        let idle = state.active.iter().take_while(|(active_at, _)| *active_at <= since).take(most);
-        let streams = idle.filter_map(|(_, id)| state.streams.get(id));
-        Ok(streams.map(|stream| stream.record.clone()).collect())
+        Ok(overdue(&state.active, &state.streams, since, most))
     }
 
-    async fn next_due(
+    async fn unverified_streams(
         &self,
         issuer: &Issuer,
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, StoreError> {
-        Ok(match self.lock().of(issuer).next_due() {
-            Due::AtOnce => Some(now),
-            Due::At(at) => Some(at),
-            Due::Never => None,
-        })
+        since: Timestamp,
+        most: usize,
+    ) -> Result<Overdue, StoreError> {
+        let mut state = self.lock();
+        let state = state.of(issuer);
+        Ok(overdue(&state.verified, &state.streams, since, most))
     }
 
     async fn held_streams(
@@ -95,40 +92,67 @@ impl WorkerStore for MemoryStore {
 }
 
 impl IssuerState {
-    fn claim(&mut self, request: &ClaimRequest) -> Vec<Claimed> {
-        self.most_per_stream = Some(request.most_per_stream);
-        self.schedule.advance(request.now);
-        let mut claimed = Vec::new();
-        let mut ticket = 0;
-        while claimed.len() < request.most
-            && let Some((next, id)) = self.schedule.next(ticket)
-        {
-            ticket = next;
-            self.claim_of(&id, request, &mut claimed);
+    /// Control entries go before all others; then each stream in turn gives one entry.
+    fn claim(&mut self, request: &ClaimRequest) -> Claims {
+        let mut places = request.places.clone();
+        let (mut entries, mut due) = (Vec::new(), Due::Never);
+        for turn in [Turn::Control, Turn::Ordinary] {
+            let lane = turn.lane();
+            let mut passed = Vec::new();
+            self.schedule(turn).advance(request.now);
+            while let Some(id) = self
+                .schedule(turn)
+                .first(|pace| places.free(lane, pace) > 0, |host| places.free_at(lane, host) > 0)
+            {
+                if entries.len() == request.most
+                    && self.due(turn, &id, request).has_come(request.now)
+                {
+                    due = Due::AtOnce;
+                    break;
+                }
+                self.schedule(turn).remove(&id);
+                match self.claim_one(turn, &id, request, &entries) {
+                    Some((entry, line)) => {
+                        places.take(line.pace, &line.host);
+                        entries.push(entry);
+                        // Who is served goes to the end of the row.
+                        self.changed(&id);
+                    }
+                    None => passed.push(id),
+                }
+            }
+            due = due.min(self.schedule(turn).next(|pace| places.free(lane, pace) > 0));
+            for id in passed {
+                // What is due and could not be claimed waits for a change: a key that signs again.
+                let later = Some(self.due(turn, &id, request));
+                due = later.filter(|due| !due.has_come(request.now)).map_or(due, |at| due.min(at));
+                self.changed(&id);
+            }
         }
-        claimed
+        Claims::new(entries, due.time(request.now))
     }
 
-    /// Claims what is to be had of one stream.
-    fn claim_of(&mut self, id: &StreamId, request: &ClaimRequest, claimed: &mut Vec<Claimed>) {
-        let Some(stream) = self.streams.get_mut(id) else { return };
-        let before = claimed.len();
-        while claimed.len() < request.most
-            && let Some(entry) = stream.claim(
-                request.most_per_stream,
-                request.now,
-                Fence(self.last_fence.saturating_add(1)),
-                request.lease_until,
-            )
-        {
-            self.last_fence = entry.fence.0;
-            claimed.push(entry);
+    /// Claims one entry of a stream, if more are wanted and there is one.
+    fn claim_one(
+        &mut self,
+        turn: Turn,
+        id: &StreamId,
+        request: &ClaimRequest,
+        claimed: &[Claimed],
+    ) -> Option<(Claimed, Line)> {
+        if claimed.len() >= request.most {
+            return None;
         }
-        if claimed.len() > before {
-            // Who is served goes to the end of the row.
-            self.schedule.remove(id);
-        }
-        self.changed(id);
+        let stream = self.streams.get_mut(id)?;
+        let fence = Fence(self.last_fence.saturating_add(1));
+        let entry = stream.claim(turn, request, fence)?;
+        self.last_fence = fence.0;
+        Some((entry, stream.line()))
+    }
+
+    /// When a stream's entry can be claimed, given how many may be held.
+    fn due(&self, turn: Turn, id: &StreamId, request: &ClaimRequest) -> Due {
+        self.streams.get(id).map_or(Due::Never, |s| s.due(turn, request.most_per_stream))
     }
 
     fn settle(&mut self, batch: SettleBatch) -> SettleReport {
@@ -141,13 +165,14 @@ impl IssuerState {
             touched.insert(stream_id);
         }
         let mut verdicts: Vec<(StreamId, Verdict)> = Vec::new();
-        for HealthChange { stream_id, generation, report, jitter } in &batch.health {
+        for HealthChange { stream_id, generation, report, jitter, pace } in &batch.health {
             let Some(stream) = self.streams.get_mut(stream_id) else { continue };
             if generation.is_some_and(|generation| generation != stream.record.generation) {
                 continue;
             }
             touched.insert(stream_id.clone());
             let verdict = stream.health.record(report, &batch.policy, batch.now, *jitter);
+            stream.health.note_pace(*pace);
             let verdict = (stream_id.clone(), verdict);
             if verdict.1 != Verdict::GoOn && !verdicts.contains(&verdict) {
                 verdicts.push(verdict);
@@ -164,7 +189,8 @@ impl IssuerState {
         let GiveUpHeld { stream_id, limits, now, most } = request;
         let Some(stream) = self.streams.get(stream_id) else { return 0 };
         let oldest = stream.backlog.ordinary().take(*most);
-        let oldest: Vec<_> = oldest.map(|entry| (entry.jti.clone(), entry.queued_at)).collect();
+        let oldest: Vec<_> =
+            oldest.map(|(_, entry)| (entry.jti.clone(), entry.queued_at)).collect();
         let mut given_up = 0;
         for (jti, queued_at) in oldest {
             let held = self.streams.get(stream_id).and_then(|stream| stream.held());
@@ -197,21 +223,8 @@ impl IssuerState {
             self.first_results.by_key.remove(&key);
             swept.idempotency_keys += 1;
         }
+        swept.oldest_dead = self.graves.first().map(|(place, _)| place.dead_at);
+        swept.oldest_key = self.first_results.by_time.first().map(|(at, _)| *at);
         swept
-    }
-
-    /// When the next entry can be claimed. A stream that has as many entries held as it may is
-    /// due when a lease of them ends: few streams are, so few are looked at.
-    fn next_due(&self) -> Due {
-        let mut next = Due::Never;
-        for (scheduled, id) in self.schedule.iter() {
-            if scheduled >= next {
-                break;
-            }
-            if let Some(stream) = self.streams.get(id) {
-                next = next.min(stream.due(self.most_per_stream.unwrap_or(usize::MAX)));
-            }
-        }
-        next
     }
 }

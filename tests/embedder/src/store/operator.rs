@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use ssf_transmitter::id::{Issuer, Owner, StreamId};
+use ssf_transmitter::outbox::Lane;
 use ssf_transmitter::routing::Interest;
 use ssf_transmitter::store::{
     Backlog, DeadLetter, LetterQuery, OperatorStore, Redrive, RedriveLetter, Redriven, StoreError,
@@ -142,7 +143,9 @@ fn overview(stream: &Stream) -> StreamOverview {
     overview.backlog = Backlog::Exactly(overview.totals.waiting);
     overview.oldest_pending = stream.entries.first().map(|entry| entry.emitted_at);
     // What may go at once has been due since it was emitted.
-    let next = stream.turns(usize::MAX).into_iter().map(|(due, _)| due).min();
+    let lanes = [Lane::Verification, Lane::Ordinary].into_iter();
+    let turns = lanes.flat_map(|lane| stream.turns(lane, usize::MAX));
+    let next = turns.map(|(due, _)| due).min();
     overview.next_attempt = next.and_then(|due| due.or(overview.oldest_pending));
     overview.dead_letters = stream.dead_letters.len() as u64;
     overview

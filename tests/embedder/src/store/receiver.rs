@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use ssf_transmitter::id::{Issuer, Owner, StreamId};
-use ssf_transmitter::outbox::{Discard, Happening, Step};
+use ssf_transmitter::outbox::{Discard, Happening, Lane, RoundTrip, Step};
 use ssf_transmitter::routing::Interest;
 use ssf_transmitter::store::{
-    Acknowledged, Acknowledgement, Activity, Change, Deleted, HandOut, HandOutRequest, KeepToken,
-    Kept, NewVerification, Queue, ReceiverStore, Settled, StoreError, StreamUpdate, SubjectChange,
-    VerificationQueued,
+    Acknowledged, Acknowledgement, Activity, Change, ChangeMark, Deleted, HandOut, HandOutRequest,
+    KeepToken, Kept, NewVerification, Queue, ReceiverStore, Settled, StartedBy, StoreError,
+    StreamUpdate, SubjectChange, VerificationQueued, Watched,
 };
 use ssf_transmitter::stream::{DefaultSubjects, StreamRecord, StreamStatus};
 use ssf_transmitter::subject::Subject;
@@ -89,20 +89,24 @@ impl ReceiverStore for VecStore {
     ) -> Result<Acknowledged, StoreError> {
         let Acknowledgement { acks, errors, now, .. } = acknowledgement;
         self.owned(issuer, owner, stream, |stream| {
+            let mut done = Acknowledged::default();
             // Errors first: what is named both ways ends as a dead letter.
-            let mut settled = Acknowledged::default();
             for (jti, error) in errors {
                 let lane = stream.entry(&jti).map(|entry| entry.lane);
                 stream.happen(&jti, Happening::Report(error), now);
-                settled.dead.extend(lane.map(|lane| (jti, lane)));
+                done.dead.extend(lane.map(|lane| (jti, lane)));
             }
             for jti in &acks {
+                let entry = stream.entry(jti).filter(|entry| entry.lane == Lane::Verification);
+                let queued_at = entry.map(|entry| entry.queued_at);
                 if stream.happen(jti, Happening::Acknowledge, now) == Settled::Done {
                     stream.health.last_success = Some(now);
-                    settled.delivered += 1;
+                    done.delivered += 1;
+                    let round_trip = queued_at.map(|queued_at| RoundTrip::new(queued_at, now));
+                    done.verified = round_trip.or(done.verified);
                 }
             }
-            Ok(settled)
+            Ok(done)
         })
     }
 
@@ -117,10 +121,7 @@ impl ReceiverStore for VecStore {
             if stream.is_push() {
                 return Err(StoreError::NotFound);
             }
-            let mut entries = stream.pollable();
-            let remaining = entries.len().saturating_sub(request.most);
-            entries.truncate(request.most);
-            Ok(HandOut::new(entries, remaining))
+            Ok(stream.hand_out(&request))
         })
     }
 
@@ -152,7 +153,7 @@ impl ReceiverStore for VecStore {
         })
     }
 
-    async fn wait_for_change(&self) -> Change {
+    async fn wait_for_change(&self, _: &Issuer, _: Watched<'_>, _: ChangeMark) -> Change {
         Change::NeverHappens
     }
 }
@@ -196,6 +197,9 @@ impl IssuerState {
                 if let Step::GoesOn(life) = entry.life.after(Happening::Restart) {
                     entry.life = life;
                 }
+            }
+            for entry in &mut stream.entries {
+                entry.hidden_until = None;
             }
         }
         if started {
@@ -263,13 +267,20 @@ impl Stream {
     }
 
     fn queue_verification(&mut self, verification: NewVerification) -> VerificationQueued {
-        let NewVerification { control, min_interval, .. } = verification;
-        if let Some(earliest) = self.verified_at.map(|last| last.after(min_interval))
+        let NewVerification { control, min_interval, started_by, .. } = verification;
+        let asked = started_by == StartedBy::Receiver;
+        let last = if asked { self.verified_at } else { Some(self.verification_at) };
+        if let Some(earliest) = last.map(|last| last.after(min_interval))
             && control.now < earliest
         {
             return VerificationQueued::TooSoon(earliest);
         }
-        self.verified_at = Some(control.now);
+        self.verification_at = control.now;
+        if asked {
+            self.verified_at = Some(control.now);
+        } else if self.entries.iter().any(|entry| entry.lane == Lane::Verification) {
+            return VerificationQueued::Unsettled;
+        }
         if self.takes_entries() {
             self.accept_control(control);
         } else {

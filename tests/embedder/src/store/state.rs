@@ -30,8 +30,6 @@ pub(super) struct IssuerState {
     pub(super) last_fence: u64,
     /// The stream that the next claim begins with, so that a long backlog starves nobody.
     pub(super) turn: usize,
-    /// How many entries of a stream the last claim wanted held at once.
-    pub(super) most_per_stream: Option<usize>,
 }
 
 /// What the first emission under an idempotency key did.

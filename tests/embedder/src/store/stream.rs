@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use ssf_transmitter::id::{Jti, OrderKey};
 use ssf_transmitter::outbox::{
-    Discard, End, Fence, Happening, Health, Held, KeptToken, Lane, Life, Step, may_leave,
+    Discard, End, Fence, Happening, Health, Held, KeptToken, Lane, Life, RoundTrip, Signature,
+    Step, may_leave,
 };
+use ssf_transmitter::protocol::More;
 use ssf_transmitter::set::SetBody;
 use ssf_transmitter::store::{
-    Claimed, DeadLetter, KeepToken, Kept, LetterPlace, NewControl, RedriveLetter, Redriven, Route,
-    Settled, Totals,
+    ClaimRequest, Claimed, DeadLetter, HandOut, HandOutRequest, KeepToken, Kept, LetterPlace,
+    NewControl, RedriveLetter, Redriven, Route, Settled, Tokens, Totals,
 };
 use ssf_transmitter::stream::{Delivery, StreamRecord, StreamStatus};
 use ssf_transmitter::subject::Subject;
@@ -34,7 +36,10 @@ pub(super) struct Stream {
     /// What became of entries; those that wait are counted where they are.
     pub(super) totals: Totals,
     pub(super) active_at: Timestamp,
+    /// When the receiver last asked for a verification.
     pub(super) verified_at: Option<Timestamp>,
+    /// When a verification was last queued, or else the stream created.
+    pub(super) verification_at: Timestamp,
 }
 
 /// An entry that is not settled yet.
@@ -51,12 +56,15 @@ pub(super) struct Entry {
     first_attempt: Option<Timestamp>,
     token: Option<KeptToken>,
     pub(super) life: Life,
+    /// Until when no other poll gets it.
+    pub(super) hidden_until: Option<Timestamp>,
 }
 
 impl Stream {
     pub(super) fn new(record: StreamRecord) -> Self {
         Self {
             active_at: record.created_at,
+            verification_at: record.created_at,
             record,
             health: Health::default(),
             subjects: Vec::new(),
@@ -135,6 +143,9 @@ impl Stream {
         let Some(at) = self.entries.iter().position(|entry| entry.jti == *jti) else { return };
         let entry = self.entries.remove(at);
         self.totals.count(&end);
+        if matches!(end, End::Delivered { .. }) && entry.lane == Lane::Verification {
+            self.health.verified = Some(RoundTrip::new(entry.queued_at, now));
+        }
         if let End::Dead { reason, attempts, .. } = end {
             let Entry { jti, body, emitted_at, .. } = entry;
             let mut letter = DeadLetter::new(jti, entry.order_key, body, reason, emitted_at, now);
@@ -180,29 +191,56 @@ impl Stream {
         Some(Held::new(ordinary.count() as u64, bytes, oldest))
     }
 
-    /// What a poll may get, control entries first.
-    pub(super) fn pollable(&self) -> Vec<Claimed> {
+    /// What a poll gets, control entries first.
+    pub(super) fn hand_out(&mut self, request: &HandOutRequest) -> HandOut {
         let route = self.route();
-        let leaving = self.entries.iter().filter(|entry| self.may_leave(entry.lane));
+        let hides = |entry: &&Entry| entry.hidden_until > Some(request.now);
+        let hidden: HashSet<_> =
+            self.entries.iter().filter(hides).map(|entry| entry.order_key.clone()).collect();
+        let leaves = |entry: &Entry| may_leave(route.status, route.status_set_by, entry.lane);
+        let leaving = self.entries.iter_mut().filter(|entry| leaves(entry));
+        let shown = leaving.filter(|entry| !hidden.contains(&entry.order_key));
         let (control, ordinary): (Vec<_>, Vec<_>) =
-            leaving.partition(|entry| entry.lane.is_control());
-        control.into_iter().chain(ordinary).map(|entry| entry.hand_over(&route)).collect()
+            shown.partition(|entry| entry.lane.is_control());
+        let mut all: Vec<_> = control.into_iter().chain(ordinary).collect();
+        let more = if all.len() > request.most { More::Available } else { More::None };
+        all.truncate(request.most);
+        for entry in &mut all {
+            entry.hidden_until = request.hidden_until;
+        }
+        let entries = all.iter().map(|entry| entry.hand_over(&route)).collect();
+        let mut out = HandOut::new(entries, more);
+        let hidden = self.entries.iter().filter(hides);
+        out.hidden_until = hidden.filter_map(|entry| entry.hidden_until).min();
+        out
     }
 
-    /// The entries whose turn it is, in the order in which they go, each with the time from which
-    /// it may be claimed: the first control entry, and the oldest entry of each order key.
-    pub(super) fn turns(&self, most_held: usize) -> Vec<(Due, &Jti)> {
+    /// The host of its endpoint.
+    pub(super) fn host(&self) -> String {
+        match &self.record.delivery {
+            Delivery::Push(push) => push.endpoint.host().to_owned(),
+            _ => String::new(),
+        }
+    }
+
+    /// The entries of a lane, or of all control lanes, whose turn it is, in the order in which they
+    /// go, each with the time from which it may be claimed: the first control entry, or the oldest
+    /// entry of each order key.
+    pub(super) fn turns(&self, lane: Lane, most_held: usize) -> Vec<(Due, &Entry)> {
         let mut turns = Vec::new();
         if !self.is_push() {
             return turns;
         }
         // One control entry is held at a time, and nothing else of the stream beside it.
         let control_free = self.leases(|lane| lane.is_control()).first().copied();
-        let control = |entry: &&Entry| entry.lane.is_control() && self.may_leave(entry.lane);
-        if let Some(entry) = self.entries.iter().find(control) {
-            let breaker = self.health.open_until.filter(|_| entry.life.failed_with_stream);
-            let due = entry.life.due().max(control_free).max(self.health.not_before).max(breaker);
-            turns.push((due, &entry.jti));
+        if lane.is_control() {
+            let control = |entry: &&Entry| entry.lane.is_control() && self.may_leave(entry.lane);
+            if let Some(entry) = self.entries.iter().find(control) {
+                let (due, not_before) = (entry.life.due(), self.health.not_before);
+                let breaker = self.health.open_until.filter(|_| entry.life.failed_with_stream);
+                turns.push((due.max(control_free).max(not_before).max(breaker), entry));
+            }
+            return turns;
         }
         // Once the breaker has opened, one entry goes alone, as the probe.
         let most_held = self.health.open_until.map_or(most_held, |_| most_held.min(1));
@@ -222,24 +260,29 @@ impl Stream {
                 heads.sort_by_key(|entry| entry.life.due());
             }
             let due = |entry: &Entry| entry.life.due().max(stream_due);
-            turns.extend(heads.into_iter().map(|entry| (due(entry), &entry.jti)));
+            turns.extend(heads.into_iter().map(|entry| (due(entry), entry)));
         }
         turns
     }
 
-    /// Claims the first entry whose turn and time it is.
+    /// Claims the first entry of a lane, or of all control lanes, whose turn and time it is.
     pub(super) fn claim(
         &mut self,
-        most_held: usize,
-        now: Timestamp,
+        lane: Lane,
+        request: &ClaimRequest,
         fence: Fence,
-        lease_until: Timestamp,
     ) -> Option<Claimed> {
-        let mut turns = self.turns(most_held).into_iter();
-        let jti = turns.find(|(due, _)| *due <= Some(now)).map(|(_, jti)| jti.clone())?;
-        let route = self.route();
-        self.happen(&jti, Happening::Claim { fence, now, until: lease_until }, now);
-        Some(self.entry(&jti)?.hand_over(&route))
+        let mut turns = self.turns(lane, request.most_per_stream).into_iter();
+        let its_turn = |(due, entry): &(Due, &Entry)| {
+            *due <= Some(request.now) && entry.is_for(&request.tokens)
+        };
+        let jti = turns.find(its_turn).map(|(_, entry)| entry.jti.clone())?;
+        let (route, pace) = (self.route(), self.health.pace);
+        let claim = Happening::Claim { fence, now: request.now, until: request.lease_until };
+        self.happen(&jti, claim, request.now);
+        let mut claimed = self.entry(&jti)?.hand_over(&route);
+        claimed.pace = pace;
+        Some(claimed)
     }
 
     /// Keeps a token, unless an earlier one counts.
@@ -296,6 +339,18 @@ impl Entry {
             first_attempt: None,
             token: None,
             life: Life::default(),
+            hidden_until: None,
+        }
+    }
+
+    /// Whether it is one of those that a claim is for.
+    pub(super) fn is_for(&self, tokens: &Tokens) -> bool {
+        match tokens {
+            Tokens::SignedBy(keys) => {
+                let kept = self.life.signature == Signature::Kept;
+                kept && self.token.as_ref().is_some_and(|token| keys.contains(&token.kid))
+            }
+            _ => true,
         }
     }
 

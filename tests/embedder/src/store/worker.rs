@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use ssf_transmitter::id::{Issuer, StreamId};
 use ssf_transmitter::outbox::{Fence, Happening, Held, Lane, Verdict};
 use ssf_transmitter::store::{
-    ClaimRequest, Claimed, GiveUpHeld, HealthChange, HeldStream, KeepToken, Kept, SettleBatch,
-    SettleReport, Settled, Settlement, StoreError, SweepRequest, Swept, WorkerStore,
+    ClaimRequest, Claims, GiveUpHeld, HealthChange, HeldStream, KeepToken, Kept, Overdue,
+    SettleBatch, SettleReport, Settled, Settlement, StoreError, SweepRequest, Swept, WorkerStore,
 };
-use ssf_transmitter::stream::{StreamRecord, StreamStatus};
+use ssf_transmitter::stream::StreamStatus;
 use ssf_transmitter::timestamp::Timestamp;
 
 use super::VecStore;
@@ -16,7 +16,7 @@ use super::stream::Stream;
 
 #[async_trait]
 impl WorkerStore for VecStore {
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
         Ok(self.of(&request.issuer, |state| state.claim(&request)))
     }
 
@@ -51,24 +51,17 @@ impl WorkerStore for VecStore {
         issuer: &Issuer,
         since: Timestamp,
         most: usize,
-    ) -> Result<Vec<StreamRecord>, StoreError> {
-        Ok(self.of(issuer, |state| {
-            let enabled = |record: &StreamRecord| record.status == StreamStatus::Enabled;
-            let idle = state.streams.iter().filter(|s| s.active_at <= since && enabled(&s.record));
-            idle.take(most).map(|stream| stream.record.clone()).collect()
-        }))
+    ) -> Result<Overdue, StoreError> {
+        Ok(self.of(issuer, |state| state.overdue(|stream| stream.active_at, since, most)))
     }
 
-    async fn next_due(
+    async fn unverified_streams(
         &self,
         issuer: &Issuer,
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, StoreError> {
-        Ok(self.of(issuer, |state| {
-            let most_held = state.most_per_stream.unwrap_or(usize::MAX);
-            let turns = state.streams.iter().flat_map(|stream| stream.turns(most_held));
-            turns.map(|(due, _)| due.unwrap_or(now)).min()
-        }))
+        since: Timestamp,
+        most: usize,
+    ) -> Result<Overdue, StoreError> {
+        Ok(self.of(issuer, |state| state.overdue(|stream| stream.verification_at, since, most)))
     }
 
     async fn held_streams(
@@ -95,26 +88,59 @@ impl WorkerStore for VecStore {
 }
 
 impl IssuerState {
-    fn claim(&mut self, request: &ClaimRequest) -> Vec<Claimed> {
-        self.most_per_stream = Some(request.most_per_stream);
-        let mut claimed = Vec::new();
+    /// Control entries go before all others; then each stream in turn gives one entry, and again,
+    /// until nothing more is to be had.
+    fn claim(&mut self, request: &ClaimRequest) -> Claims {
+        let mut places = request.places.clone();
+        let mut entries = Vec::new();
         let count = self.streams.len();
-        for at in (self.turn..count).chain(0..self.turn.min(count)) {
-            let Some(stream) = self.streams.get_mut(at) else { continue };
-            while claimed.len() < request.most
-                && let Some(entry) = stream.claim(
-                    request.most_per_stream,
-                    request.now,
-                    Fence(self.last_fence + 1),
-                    request.lease_until,
-                )
-            {
-                self.last_fence += 1;
-                self.turn = at + 1;
-                claimed.push(entry);
+        for lane in [Lane::Verification, Lane::Ordinary] {
+            loop {
+                let before = entries.len();
+                for at in (self.turn..count).chain(0..self.turn.min(count)) {
+                    let Some(stream) = self.streams.get_mut(at) else { continue };
+                    let (pace, host) = (stream.health.pace, stream.host());
+                    if entries.len() == request.most || !places.has(lane, pace, &host) {
+                        continue;
+                    }
+                    let fence = Fence(self.last_fence + 1);
+                    let Some(entry) = stream.claim(lane, request, fence) else { continue };
+                    (self.last_fence, self.turn) = (fence.0, at + 1);
+                    places.take(pace, &host);
+                    entries.push(entry);
+                }
+                if entries.len() == before {
+                    break;
+                }
             }
         }
-        claimed
+        let due = |lane: Lane, stream: &Stream| {
+            let open = places.has(lane, stream.health.pace, &stream.host());
+            let turns = stream.turns(lane, request.most_per_stream).into_iter();
+            let signed = turns.filter(|(_, entry)| entry.is_for(&request.tokens));
+            let due = signed.map(|(due, _)| due.map_or(request.now, |due| due.max(request.now)));
+            due.min().filter(|_| open)
+        };
+        let lanes = [Lane::Verification, Lane::Ordinary];
+        let next = lanes.iter().flat_map(|lane| self.streams.iter().map(|s| due(*lane, s)));
+        let next_due = next.flatten().min();
+        Claims::new(entries, next_due)
+    }
+
+    /// The enabled streams whose time is `since` or before, and the time of the next.
+    fn overdue(
+        &self,
+        time: impl Fn(&Stream) -> Timestamp,
+        since: Timestamp,
+        most: usize,
+    ) -> Overdue {
+        let enabled = |stream: &&Stream| stream.record.status == StreamStatus::Enabled;
+        let mut streams: Vec<_> = self.streams.iter().filter(enabled).collect();
+        streams.sort_by_key(|stream| time(stream));
+        let due = streams.iter().take(most).take_while(|stream| time(stream) <= since).count();
+        let next = streams.get(due).map(|stream| time(stream));
+        streams.truncate(due);
+        Overdue::new(streams.into_iter().map(|stream| stream.record.clone()).collect(), next)
     }
 
     fn settle(&mut self, batch: SettleBatch) -> SettleReport {
@@ -127,12 +153,13 @@ impl IssuerState {
             });
         }
         let mut verdicts: Vec<(StreamId, Verdict)> = Vec::new();
-        for HealthChange { stream_id, generation, report, jitter, .. } in &batch.health {
+        for HealthChange { stream_id, generation, report, jitter, pace, .. } in &batch.health {
             let Some(stream) = self.find(stream_id) else { continue };
             if generation.is_some_and(|generation| generation != stream.record.generation) {
                 continue;
             }
             let verdict = stream.health.record(report, &batch.policy, batch.now, *jitter);
+            stream.health.note_pace(*pace);
             let verdict = (stream_id.clone(), verdict);
             if verdict.1 != Verdict::GoOn && !verdicts.contains(&verdict) {
                 verdicts.push(verdict);
@@ -172,6 +199,9 @@ impl IssuerState {
             swept.idempotency_keys += u64::from(!stays);
             stays
         });
+        let letters = self.streams.iter().flat_map(|stream| &stream.dead_letters);
+        swept.oldest_dead = letters.map(|letter| letter.dead_at).min();
+        swept.oldest_key = self.first_results.iter().map(|first| first.at).min();
         swept
     }
 }

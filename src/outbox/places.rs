@@ -1,0 +1,222 @@
+//! How many pushes may begin, by what they are and where they go.
+
+use std::collections::HashMap;
+
+use super::entry::Lane;
+
+/// How long the receiver of a stream took over the last request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Pace {
+    /// Nothing is known: no request has ended since the stream started or its delivery changed.
+    #[default]
+    Unknown,
+    /// It answered in time.
+    Prompt,
+    /// It took long, or the deadline passed.
+    Slow,
+}
+
+/// How many pushes one process may have under way.
+///
+/// A quarter of the whole is for slow streams; the others have the rest to themselves, so that
+/// however many streams hang, those that answer lose nothing. Streams of unknown pace get at most
+/// half of the rest: however many new streams hang, those that are known to answer go on. An
+/// eighth of either share is for control entries alone: they wait for nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlaceLimits {
+    /// The most in all.
+    pub all: usize,
+    /// The most to one host. Control entries may have a quarter more.
+    pub per_host: usize,
+    rest: Share,
+    unknown: usize,
+    slow: Share,
+}
+
+/// The places of a share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Share {
+    all: usize,
+    ordinary: usize,
+}
+
+impl Share {
+    const fn of(all: usize) -> Self {
+        Self { all, ordinary: all - all / 8 }
+    }
+}
+
+impl PlaceLimits {
+    /// The limits of a process that may have `all` pushes under way, `per_host` of them to one
+    /// host.
+    #[must_use]
+    pub fn new(all: usize, per_host: usize) -> Self {
+        let slow = (all / 4).max(1);
+        let rest = all.saturating_sub(slow).max(1);
+        Self {
+            all,
+            per_host,
+            rest: Share::of(rest),
+            unknown: rest.div_ceil(2),
+            slow: Share::of(slow),
+        }
+    }
+
+    /// At most `all` pushes, of whatever kind, wherever to.
+    #[must_use]
+    pub const fn any(all: usize) -> Self {
+        let share = Share { all, ordinary: all };
+        Self { all, per_host: usize::MAX, rest: share, unknown: all, slow: share }
+    }
+}
+
+/// The places that are taken, and whether there is one for another push.
+#[derive(Clone, Debug)]
+pub struct Places {
+    limits: PlaceLimits,
+    prompt: usize,
+    unknown: usize,
+    slow: usize,
+    hosts: HashMap<String, usize>,
+}
+
+impl Places {
+    /// All places, none of them taken.
+    #[must_use]
+    pub fn new(limits: PlaceLimits) -> Self {
+        Self { limits, prompt: 0, unknown: 0, slow: 0, hosts: HashMap::new() }
+    }
+
+    /// How many more pushes of that lane to streams of that pace there are places for, hosts
+    /// aside.
+    #[must_use]
+    pub const fn free(&self, lane: Lane, pace: Pace) -> usize {
+        let control = lane.is_control();
+        let (share, taken) = match pace {
+            Pace::Unknown | Pace::Prompt => (self.limits.rest, self.prompt + self.unknown),
+            Pace::Slow => (self.limits.slow, self.slow),
+        };
+        let most = if control { share.all } else { share.ordinary };
+        let free = least(self.free_in_all(), most.saturating_sub(taken));
+        match pace {
+            Pace::Unknown if !control => {
+                least(free, self.limits.unknown.saturating_sub(self.unknown))
+            }
+            Pace::Unknown | Pace::Prompt | Pace::Slow => free,
+        }
+    }
+
+    /// How many more pushes of that lane to that host there are places for, shares aside.
+    #[must_use]
+    pub fn free_at(&self, lane: Lane, host: &str) -> usize {
+        let most = self.limits.per_host;
+        let most = if lane.is_control() { most.saturating_add(most.div_ceil(4)) } else { most };
+        most.saturating_sub(self.hosts.get(host).copied().unwrap_or(0))
+    }
+
+    /// The hosts that no further push of that lane may go to. There are few: each has taken as
+    /// many places as a host may.
+    pub fn full_hosts(&self, lane: Lane) -> impl Iterator<Item = &str> {
+        let full = move |host: &&String| self.free_at(lane, host) == 0;
+        self.hosts.keys().filter(full).map(String::as_str)
+    }
+
+    /// Whether there is a place for a push.
+    #[must_use]
+    pub fn has(&self, lane: Lane, pace: Pace, host: &str) -> bool {
+        self.free(lane, pace) > 0 && self.free_at(lane, host) > 0
+    }
+
+    /// Takes a place, whether there is one or not.
+    pub fn take(&mut self, pace: Pace, host: &str) {
+        match pace {
+            Pace::Unknown => self.unknown += 1,
+            Pace::Prompt => self.prompt += 1,
+            Pace::Slow => self.slow += 1,
+        }
+        match self.hosts.get_mut(host) {
+            Some(taken) => *taken += 1,
+            None => drop(self.hosts.insert(host.to_owned(), 1)),
+        }
+    }
+
+    const fn free_in_all(&self) -> usize {
+        self.limits.all.saturating_sub(self.prompt + self.unknown + self.slow)
+    }
+}
+
+const fn least(one: usize, other: usize) -> usize {
+    if one < other { one } else { other }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ORDINARY: Lane = Lane::Ordinary;
+    const CONTROL: Lane = Lane::Verification;
+
+    fn taken(limits: PlaceLimits, pace: Pace, count: usize) -> Places {
+        let mut places = Places::new(limits);
+        for host in 0..count {
+            places.take(pace, &host.to_string());
+        }
+        places
+    }
+
+    #[test]
+    fn slow_streams_get_a_quarter_and_take_nothing_from_the_others() {
+        let limits = PlaceLimits::new(64, 64);
+        let none = Places::new(limits);
+        let free = |places: &Places| [Pace::Prompt, Pace::Slow].map(|p| places.free(ORDINARY, p));
+        assert_eq!(free(&none), [42, 14]);
+        assert_eq!(free(&taken(limits, Pace::Slow, 14)), [42, 0]);
+        assert_eq!(free(&taken(limits, Pace::Prompt, 42)), [0, 14]);
+    }
+
+    #[test]
+    fn streams_of_unknown_pace_leave_half_to_those_that_are_known_to_answer() {
+        let limits = PlaceLimits::new(64, 64);
+        let places = taken(limits, Pace::Unknown, 24);
+        let free = [Pace::Unknown, Pace::Prompt].map(|pace| places.free(ORDINARY, pace));
+        assert_eq!(free, [0, 18]);
+    }
+
+    #[test]
+    fn a_place_is_kept_for_control_entries() {
+        let limits = PlaceLimits::new(64, 64);
+        let full = taken(limits, Pace::Prompt, 42);
+        assert_eq!([ORDINARY, CONTROL].map(|lane| full.free(lane, Pace::Prompt)), [0, 6]);
+        let full = taken(limits, Pace::Slow, 14);
+        assert_eq!([ORDINARY, CONTROL].map(|lane| full.free(lane, Pace::Slow)), [0, 2]);
+        let full = taken(limits, Pace::Unknown, 24);
+        assert_eq!(full.free(CONTROL, Pace::Unknown), 24);
+    }
+
+    #[test]
+    fn a_host_has_its_own_limit() {
+        let mut places = Places::new(PlaceLimits::new(64, 2));
+        for _ in 0..2 {
+            assert!(places.has(ORDINARY, Pace::Prompt, "one.example"));
+            places.take(Pace::Prompt, "one.example");
+        }
+        assert!(!places.has(ORDINARY, Pace::Prompt, "one.example"));
+        assert!(places.has(CONTROL, Pace::Prompt, "one.example"));
+        assert!(places.has(ORDINARY, Pace::Prompt, "two.example"));
+        assert_eq!(places.full_hosts(ORDINARY).collect::<Vec<_>>(), ["one.example"]);
+        assert_eq!(places.full_hosts(CONTROL).count(), 0);
+    }
+
+    #[test]
+    fn the_fewest_places_serve_every_pace() {
+        for all in 1..9 {
+            let places = Places::new(PlaceLimits::new(all, 1));
+            for pace in [Pace::Unknown, Pace::Prompt, Pace::Slow] {
+                assert!(places.free(ORDINARY, pace) > 0, "{all} {pace:?}");
+            }
+            assert_eq!(taken(PlaceLimits::new(all, 1), Pace::Prompt, all).free_in_all(), 0);
+        }
+    }
+}
