@@ -50,6 +50,7 @@ impl Error {
             Self::Refused(refusal) => refusal.clone(),
             Self::Store(StoreError::NotFound) => Refusal::UnknownStream,
             Self::Store(StoreError::StreamLimit) => Refusal::StreamLimit,
+            Self::Store(StoreError::TenantStreamLimit) => Refusal::TenantStreamLimit,
             Self::Store(StoreError::Suspended) => Refusal::Suspended,
             Self::Store(StoreError::Conflict | StoreError::Unavailable(_))
             | Self::Keys(

@@ -220,6 +220,14 @@ identifier! {
 }
 
 identifier! {
+    /// What ties the answer to a refused request to the operator's log.
+    ///
+    /// * 1 to 255 bytes;
+    /// * no control characters.
+    TrackingId, |text| visible(text, 255)
+}
+
+identifier! {
     /// A transmitter process, as the holder of leases.
     ///
     /// * 1 to 255 bytes;

@@ -3,11 +3,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ssf_transmitter::protocol::requested_stream_id;
+use ssf_transmitter::protocol::{Profile, StreamsQuery};
 
 fuzz_target!(|query: &str| {
-    if let Ok(Some(stream)) = requested_stream_id(Some(query)) {
-        let query = format!("stream_id={stream}");
-        assert_eq!(requested_stream_id(Some(&query)).ok().flatten(), Some(stream));
+    for profile in [Profile::ssf(), Profile::sailpoint()] {
+        let parse = |query: &str| StreamsQuery::parse(Some(query), &profile).ok();
+        if let Some(stream) = parse(query).and_then(|query| query.stream_id) {
+            let again = parse(&format!("stream_id={stream}"));
+            assert_eq!(again.and_then(|query| query.stream_id), Some(stream));
+        }
     }
 });

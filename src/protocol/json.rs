@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::profile::{Nulls, Profile, UnknownMembers};
 use super::refusal::{InvalidRequest, Problem};
 
 /// Deeper nesting has no use in any request.
@@ -45,6 +46,23 @@ impl<'a> Members<'a> {
     /// A fault at one of the members.
     pub(super) fn fault(&self, name: &str, problem: Problem) -> InvalidRequest {
         InvalidRequest::new(self.path(name), problem)
+    }
+
+    /// Refuses members with other names, where the profile does.
+    pub(super) fn only(&self, profile: &Profile, known: &[&[&str]]) -> Result<(), InvalidRequest> {
+        match profile.unknown_members {
+            UnknownMembers::Ignored => Ok(()),
+            UnknownMembers::Refused => {
+                let is_known = |name: &str| known.iter().any(|names| names.contains(&name));
+                let unknown = self.map.keys().find(|name| !is_known(name));
+                unknown.map_or(Ok(()), |name| Err(self.fault(name, Problem::Unknown)))
+            }
+        }
+    }
+
+    /// Whether a member is `null`, where that means to remove it.
+    pub(super) fn removes(&self, profile: &Profile, name: &str) -> bool {
+        profile.nulls == Nulls::Remove && self.get(name) == Some(&Value::Null)
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&'a Value> {

@@ -9,6 +9,7 @@ mod json;
 mod operation;
 mod paths;
 mod poll;
+mod profile;
 mod refusal;
 mod status;
 mod stream;
@@ -17,15 +18,19 @@ mod verification;
 
 pub(crate) use bearer::is_b64token;
 pub use bearer::{Credentials, bearer_token};
-pub use operation::{Access, Operation};
+pub use operation::Operation;
 pub use paths::{Endpoint, Paths, well_known};
 pub use poll::{More, PollReply, PollRequest, Wait};
+pub use profile::{
+    Access, AudienceFilter, Locations, Nulls, Presence, Profile, RenderError, Statuses,
+    UnknownMembers, UnsetReason, UpdateTime, oauth_error, sailpoint_error,
+};
 pub use refusal::{Answer, InvalidRequest, Problem, Refusal};
 pub use status::{StatusRequest, StatusView, change_status};
 pub use stream::{
     CreateStream, DeliveryMethod, DeliveryPatch, DeliveryView, EndpointPatch, MemberChange,
-    PatchStream, ReplaceStream, RequestedDelivery, StreamContext, StreamView, Supplied,
-    requested_stream_id,
+    PatchStream, ReplaceStream, RequestedDelivery, StreamContext, StreamView, StreamsQuery,
+    Supplied,
 };
 pub use subject::SubjectRequest;
 pub use verification::VerificationRequest;

@@ -1,10 +1,4 @@
-//! The operations that need authorisation, and the scopes that allow them.
-
-use std::collections::BTreeSet;
-
-use crate::id::Scope;
-
-use super::refusal::Refusal;
+//! The operations that need authorisation.
 
 /// An operation of the management API (SSF 1.0 §8.1) or of polling (RFC 8936).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,72 +28,44 @@ pub enum Operation {
     Poll,
 }
 
-/// The scopes that allow the operations (CAEP interoperability profile 1.0 §2.7.3): one to read,
-/// one to do everything.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Access {
-    /// Allows to read.
-    pub read: Scope,
-    /// Allows everything, polling included.
-    pub manage: Scope,
-}
+impl Operation {
+    /// All of them, those that only read first.
+    pub const ALL: [Self; 11] = [
+        Self::ReadStream,
+        Self::ReadStatus,
+        Self::CreateStream,
+        Self::UpdateStream,
+        Self::ReplaceStream,
+        Self::DeleteStream,
+        Self::UpdateStatus,
+        Self::AddSubject,
+        Self::RemoveSubject,
+        Self::Verify,
+        Self::Poll,
+    ];
 
-impl Default for Access {
-    fn default() -> Self {
-        Self { read: Scope::trusted("ssf.read"), manage: Scope::trusted("ssf.manage") }
+    /// Whether it only reads.
+    #[must_use]
+    pub const fn reads(self) -> bool {
+        !self.changes().is_empty()
     }
-}
 
-impl Access {
-    /// Checks that the granted scopes allow the operation. Scopes are compared as exact strings.
-    ///
-    /// # Errors
-    /// [`Refusal::InsufficientScope`] naming the scope that would be enough.
-    pub fn check(&self, operation: Operation, granted: &BTreeSet<Scope>) -> Result<(), Refusal> {
-        let needed = match operation {
-            Operation::ReadStream | Operation::ReadStatus => &self.read,
-            Operation::CreateStream
-            | Operation::UpdateStream
-            | Operation::ReplaceStream
-            | Operation::DeleteStream
-            | Operation::UpdateStatus
-            | Operation::AddSubject
-            | Operation::RemoveSubject
-            | Operation::Verify
-            | Operation::Poll => &self.manage,
-        };
-        if granted.contains(needed) || granted.contains(&self.manage) {
-            Ok(())
-        } else {
-            Err(Refusal::InsufficientScope(needed.clone()))
+    /// The operations that change what this one reads; none, if it changes something itself.
+    pub(super) const fn changes(self) -> &'static [Self] {
+        match self {
+            Self::ReadStream => {
+                &[Self::CreateStream, Self::UpdateStream, Self::ReplaceStream, Self::DeleteStream]
+            }
+            Self::ReadStatus => &[Self::UpdateStatus],
+            Self::CreateStream
+            | Self::UpdateStream
+            | Self::ReplaceStream
+            | Self::DeleteStream
+            | Self::UpdateStatus
+            | Self::AddSubject
+            | Self::RemoveSubject
+            | Self::Verify
+            | Self::Poll => &[],
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(operation: Operation, scope: &str) -> Result<(), Refusal> {
-        let granted = BTreeSet::from([Scope::parse(scope).unwrap()]);
-        Access::default().check(operation, &granted)
-    }
-
-    #[test]
-    fn read_reads_and_manage_does_everything() {
-        assert_eq!(check(Operation::ReadStream, "ssf.read"), Ok(()));
-        assert_eq!(check(Operation::ReadStatus, "ssf.manage"), Ok(()));
-        assert_eq!(check(Operation::Poll, "ssf.manage"), Ok(()));
-        let refused = Refusal::InsufficientScope(Scope::parse("ssf.manage").unwrap());
-        assert_eq!(check(Operation::CreateStream, "ssf.read"), Err(refused.clone()));
-        assert_eq!(check(Operation::Poll, "ssf.read"), Err(refused));
-    }
-
-    #[test]
-    fn scopes_are_exact_strings_never_prefixes() {
-        let refused = Refusal::InsufficientScope(Scope::parse("ssf.read").unwrap());
-        assert_eq!(check(Operation::ReadStream, "ssf.read.all"), Err(refused.clone()));
-        assert_eq!(check(Operation::ReadStream, "SSF.READ"), Err(refused));
     }
 }

@@ -2,6 +2,8 @@
 
 use url::Url;
 
+use super::profile::Profile;
+use super::stream::DeliveryMethod;
 use crate::id::{Issuer, StreamId};
 
 /// What a path leads to.
@@ -34,21 +36,13 @@ pub enum Endpoint {
 pub struct Paths {
     origin: String,
     base: String,
+    /// What each path behind that of the issuer leads to.
+    inner: Vec<(String, Endpoint)>,
+    /// The paths of the transmitter configuration document.
+    metadata: Vec<String>,
 }
 
-const METADATA: &str = "/.well-known/ssf-configuration";
 const RESOURCE_METADATA: &str = "/.well-known/oauth-protected-resource";
-const JWKS: &str = "/jwks.json";
-const POLL: &str = "/ssf/poll/";
-
-/// The protected endpoints that have one path each.
-const PROTECTED: [(&str, Endpoint); 5] = [
-    ("/ssf/streams", Endpoint::Configuration),
-    ("/ssf/status", Endpoint::Status),
-    ("/ssf/subjects/add", Endpoint::AddSubject),
-    ("/ssf/subjects/remove", Endpoint::RemoveSubject),
-    ("/ssf/verify", Endpoint::Verification),
-];
 
 /// The path of a well-known document for an identifier with that path: the document's name goes
 /// between host and path, and a terminating slash of the path is removed first (SSF 1.0 §7.2.1,
@@ -59,22 +53,31 @@ pub fn well_known(document: &str, path: &str) -> String {
 }
 
 impl Paths {
-    /// The paths of the transmitter with that issuer.
+    /// The paths of the transmitter with that issuer and profile.
     #[must_use]
-    pub fn new(issuer: &Issuer) -> Self {
+    pub fn new(issuer: &Issuer, profile: &Profile) -> Self {
         let (origin, path) = match Url::parse(issuer.as_str()) {
             Ok(url) => (url.origin().ascii_serialization(), url.path().to_owned()),
             // An issuer is a URL by construction.
             Err(_) => (issuer.as_str().to_owned(), String::new()),
         };
         let base = path.strip_suffix('/').unwrap_or(&path).to_owned();
-        Self { origin, base }
+        let (mut inner, mut metadata) = (Vec::new(), Vec::new());
+        for (path, endpoint) in profile.locations.table() {
+            match endpoint {
+                Endpoint::Metadata => metadata.push(well_known(path, &base)),
+                // Where nothing can be polled there is no endpoint.
+                Endpoint::Poll(_) if !profile.delivers_by(DeliveryMethod::Poll) => {}
+                endpoint => inner.push((path.to_owned(), endpoint)),
+            }
+        }
+        Self { origin, base, inner, metadata }
     }
 
     /// What a path leads to.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<Endpoint> {
-        if path == well_known(METADATA, &self.base) {
+        if self.metadata.iter().any(|known| known == path) {
             return Some(Endpoint::Metadata);
         }
         if let Some(resource) = path.strip_prefix(RESOURCE_METADATA) {
@@ -84,23 +87,24 @@ impl Paths {
         self.find_inner(path)
     }
 
-    /// The URL of an endpoint.
+    /// The URL of an endpoint; `None` when this transmitter does not have it.
     #[must_use]
-    pub fn url(&self, endpoint: &Endpoint) -> String {
-        let Self { origin, base } = self;
+    pub fn url(&self, endpoint: &Endpoint) -> Option<String> {
+        let Self { origin, base, .. } = self;
+        let path = |wanted: &Endpoint| {
+            let found = self.inner.iter().find(|(_, endpoint)| endpoint == wanted);
+            found.map(|(path, _)| format!("{origin}{base}{path}"))
+        };
         match endpoint {
-            Endpoint::Metadata => format!("{origin}{}", well_known(METADATA, base)),
+            Endpoint::Metadata => self.metadata.first().map(|path| format!("{origin}{path}")),
             Endpoint::ResourceMetadata(path) => {
-                format!("{origin}{}", well_known(RESOURCE_METADATA, path))
+                Some(format!("{origin}{}", well_known(RESOURCE_METADATA, path)))
             }
-            Endpoint::Jwks => format!("{origin}{base}{JWKS}"),
             Endpoint::Poll(id) => {
-                format!("{origin}{base}{POLL}{}", id.as_ref().map_or("", StreamId::as_str))
+                let id = id.as_ref().map_or("", StreamId::as_str);
+                path(&Endpoint::Poll(None)).map(|url| url + id)
             }
-            protected => {
-                let path = PROTECTED.iter().find(|(_, known)| known == protected);
-                format!("{origin}{base}{}", path.map_or("", |(path, _)| path))
-            }
+            other => path(other),
         }
     }
 
@@ -121,13 +125,12 @@ impl Paths {
     /// What a path behind that of the issuer leads to.
     fn find_inner(&self, path: &str) -> Option<Endpoint> {
         let inner = path.strip_prefix(&self.base)?;
-        if inner == JWKS {
-            return Some(Endpoint::Jwks);
-        }
-        if let Some(id) = inner.strip_prefix(POLL) {
-            return Some(Endpoint::Poll(StreamId::parse(id).ok()));
-        }
-        PROTECTED.iter().find(|(path, _)| *path == inner).map(|(_, endpoint)| endpoint.clone())
+        self.inner.iter().find_map(|(path, endpoint)| match endpoint {
+            Endpoint::Poll(_) => {
+                inner.strip_prefix(path).map(|id| Endpoint::Poll(StreamId::parse(id).ok()))
+            }
+            endpoint => (path == inner).then(|| endpoint.clone()),
+        })
     }
 }
 
@@ -136,7 +139,7 @@ mod tests {
     use super::*;
 
     fn paths(issuer: &str) -> Paths {
-        Paths::new(&Issuer::parse(issuer).unwrap())
+        Paths::new(&Issuer::parse(issuer).unwrap(), &Profile::ssf())
     }
 
     #[test]
@@ -152,7 +155,7 @@ mod tests {
             ),
         ] {
             let paths = paths(issuer);
-            assert_eq!(paths.url(&Endpoint::Metadata), url);
+            assert_eq!(paths.url(&Endpoint::Metadata).as_deref(), Some(url));
             let path = url.splitn(4, '/').nth(3).map(|path| format!("/{path}")).unwrap();
             assert_eq!(paths.find(&path), Some(Endpoint::Metadata), "{issuer}");
         }
@@ -162,16 +165,33 @@ mod tests {
     fn every_url_leads_back_to_its_endpoint() {
         for issuer in ["https://h.example", "https://h.example/t1"] {
             let paths = paths(issuer);
-            let id = StreamId::parse("s-1").ok();
-            for endpoint in PROTECTED.map(|(_, endpoint)| endpoint).into_iter().chain([
+            for endpoint in [
+                Endpoint::Configuration,
+                Endpoint::Status,
+                Endpoint::AddSubject,
+                Endpoint::RemoveSubject,
+                Endpoint::Verification,
                 Endpoint::Jwks,
-                Endpoint::Poll(id),
+                Endpoint::Poll(StreamId::parse("s-1").ok()),
                 Endpoint::ResourceMetadata(format!("{}/ssf/streams", paths.base)),
-            ]) {
-                let url = paths.url(&endpoint);
+            ] {
+                let url = paths.url(&endpoint).unwrap();
                 let path = url.strip_prefix("https://h.example").unwrap();
                 assert_eq!(paths.find(path), Some(endpoint), "{url}");
             }
+        }
+    }
+
+    #[test]
+    fn what_a_profile_does_not_have_is_nowhere() {
+        let issuer = Issuer::parse("https://h.example").unwrap();
+        let paths = Paths::new(&issuer, &Profile::sailpoint());
+        let poll = Endpoint::Poll(StreamId::parse("s-1").ok());
+        for endpoint in [Endpoint::AddSubject, Endpoint::RemoveSubject, poll] {
+            assert_eq!(paths.url(&endpoint), None, "{endpoint:?}");
+        }
+        for path in ["/ssf/v1/poll/s-1", "/ssf/poll/s-1", "/ssf/streams", "/ssf/subjects/add"] {
+            assert_eq!(paths.find(path), None, "{path}");
         }
     }
 

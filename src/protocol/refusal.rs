@@ -20,8 +20,9 @@ pub enum Refusal {
     NoCredentials,
     /// The token is not valid (RFC 6750 §3.1 `invalid_token`).
     InvalidToken,
-    /// The token does not allow the operation (RFC 6750 §3.1 `insufficient_scope`).
-    InsufficientScope(Scope),
+    /// The token does not allow the operation (RFC 6750 §3.1 `insufficient_scope`); that scope
+    /// would, if any does.
+    InsufficientScope(Option<Scope>),
     /// The path does not know the method.
     MethodNotAllowed {
         /// The methods it knows: the value of `Allow` (RFC 9110 §15.5.6).
@@ -40,6 +41,8 @@ pub enum Refusal {
     Suspended,
     /// The receiver has as many streams as it may have.
     StreamLimit,
+    /// The receivers of the tenant together have as many streams as they may have.
+    TenantStreamLimit,
     /// The request comes too early; the next may come after this time.
     TooSoon(Duration),
     /// Something is out of reach; the request may be repeated after this time.
@@ -122,6 +125,9 @@ pub enum Problem {
     /// A token in the query (RFC 6750 §2: one method per request).
     #[error("must not be in the query")]
     InQuery,
+    /// A member that the request should not have.
+    #[error("is no member of this request")]
+    Unknown,
     /// A subject that breaks the rules of its format.
     #[error("{0}")]
     Subject(SubjectProblem),
@@ -146,10 +152,13 @@ pub struct Answer {
     pub error: &'static str,
     /// A sentence for people. It tells nothing that the receiver does not know or may not know.
     pub description: String,
+    /// The path of the member at fault.
+    pub member: Option<String>,
 }
 
 impl Refusal {
-    /// How this refusal looks on the wire. This match has no arm for "everything else": a new
+    /// How this refusal looks on the wire by SSF 1.0; a [`Profile`](super::Profile) may give it
+    /// another status. This match has no arm for "everything else": a new
     /// refusal does not compile until it has a status.
     #[must_use]
     pub fn answer(&self) -> Answer {
@@ -159,8 +168,11 @@ impl Refusal {
             Self::InvalidToken => {
                 (401, "invalid_token", "the access token is not valid".to_owned())
             }
-            Self::InsufficientScope(needed) => {
+            Self::InsufficientScope(Some(needed)) => {
                 (403, "insufficient_scope", format!("the scope `{needed}` is required"))
+            }
+            Self::InsufficientScope(None) => {
+                (403, "insufficient_scope", "no scope allows this".to_owned())
             }
             Self::MethodNotAllowed { allow } => {
                 (405, "method_not_allowed", format!("allowed: {allow}"))
@@ -179,13 +191,17 @@ impl Refusal {
             Self::StreamLimit => {
                 (409, "conflict", "the receiver has as many streams as it may have".to_owned())
             }
+            Self::TenantStreamLimit => {
+                (409, "conflict", "the tenant has as many streams as it may have".to_owned())
+            }
             Self::TooSoon(_) => {
                 (429, "too_many_requests", "verification was requested too early".to_owned())
             }
             Self::Unavailable(_) => (503, "temporarily_unavailable", "try again later".to_owned()),
             Self::Internal => (500, "server_error", "something went wrong".to_owned()),
         };
-        Answer { status, error, description }
+        let member = self.member().map(str::to_owned);
+        Answer { status, error, description, member }
     }
 
     /// The value of `Retry-After`, in seconds, rounded up.
@@ -220,9 +236,11 @@ impl Refusal {
                  error_description=\"the access token is not valid\""
                     .to_owned(),
             ),
-            Self::InsufficientScope(needed) => Some(format!(
-                "Bearer realm=\"ssf\", error=\"insufficient_scope\", scope=\"{needed}\""
-            )),
+            Self::InsufficientScope(needed) => {
+                let scope = needed.as_ref().map(|needed| format!(", scope=\"{needed}\""));
+                let scope = scope.unwrap_or_default();
+                Some(format!("Bearer realm=\"ssf\", error=\"insufficient_scope\"{scope}"))
+            }
             _ => None,
         }
     }
@@ -239,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_challenge_names_the_scope_that_is_needed_rfc_6750_3() {
-        let refusal = Refusal::InsufficientScope(Scope::parse("ssf.manage").unwrap());
+        let refusal = Refusal::InsufficientScope(Scope::parse("ssf.manage").ok());
         let challenge = refusal.challenge().unwrap();
         assert!(challenge.contains("error=\"insufficient_scope\", scope=\"ssf.manage\""));
     }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::json::{self, Members};
+use super::profile::{Profile, UnsetReason};
 use super::refusal::{Problem, Refusal};
 use super::stream::required_stream_id;
 use crate::id::StreamId;
@@ -48,9 +49,10 @@ impl StatusRequest {
     ///
     /// # Errors
     /// [`Refusal::Invalid`] naming the member at fault, or [`Refusal::UnknownStream`].
-    pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
+    pub fn parse(body: &[u8], profile: &Profile) -> Result<Self, Refusal> {
         let map = json::object(body)?;
         let members = Members::of(&map);
+        members.only(profile, &[&["stream_id", "status", "reason"]])?;
         let status = match members.required_string("status")? {
             "enabled" => StreamStatus::Enabled,
             "paused" => StreamStatus::Paused,
@@ -72,11 +74,15 @@ impl StatusRequest {
 impl StatusView {
     /// The status of a stream.
     #[must_use]
-    pub fn of(record: &StreamRecord) -> Self {
+    pub fn of(record: &StreamRecord, profile: &Profile) -> Self {
+        let unset = match profile.unset_reason {
+            UnsetReason::Absent => None,
+            UnsetReason::Empty => Some(String::new()),
+        };
         Self {
             stream_id: record.stream_id.clone(),
             status: record.status,
-            reason: record.reason.clone(),
+            reason: record.reason.clone().or(unset),
         }
     }
 }
@@ -113,7 +119,7 @@ mod tests {
     use super::*;
 
     fn parse(body: &Value) -> Result<StatusRequest, Refusal> {
-        StatusRequest::parse(body.to_string().as_bytes())
+        StatusRequest::parse(body.to_string().as_bytes(), &Profile::ssf())
     }
 
     #[test]
@@ -137,6 +143,21 @@ mod tests {
             let Err(Refusal::Invalid(invalid)) = parse(&body) else { panic!("{body}") };
             assert_eq!(invalid.member, member, "{body}");
         }
+    }
+
+    #[test]
+    fn a_reason_that_was_never_given_looks_as_the_profile_says() {
+        let shown = |profile: &Profile, record: &StreamRecord| {
+            serde_json::to_value(StatusView::of(record, profile)).unwrap()
+        };
+        let never = record();
+        let expected = json!({"stream_id": "s-1", "status": "enabled"});
+        assert_eq!(shown(&Profile::ssf(), &never), expected);
+        let expected = json!({"stream_id": "s-1", "status": "enabled", "reason": ""});
+        assert_eq!(shown(&Profile::sailpoint(), &never), expected);
+        let mut given = never;
+        given.reason = Some("why".to_owned());
+        assert_eq!(shown(&Profile::ssf(), &given), shown(&Profile::sailpoint(), &given));
     }
 
     #[test]

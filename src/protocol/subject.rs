@@ -1,6 +1,7 @@
 //! Requests to add and remove subjects (SSF 1.0 §8.1.3).
 
 use super::json::{self, Members};
+use super::profile::Profile;
 use super::refusal::{InvalidRequest, Problem, Refusal};
 use super::stream::required_stream_id;
 use crate::id::StreamId;
@@ -29,9 +30,10 @@ impl SubjectRequest {
     ///
     /// # Errors
     /// [`Refusal::Invalid`] naming the member at fault, or [`Refusal::UnknownStream`].
-    pub fn parse_add(body: &[u8]) -> Result<Self, Refusal> {
+    pub fn parse_add(body: &[u8], profile: &Profile) -> Result<Self, Refusal> {
         let map = json::object(body)?;
         let members = Members::of(&map);
+        members.only(profile, &[&["stream_id", "subject", "verified"]])?;
         members.boolean("verified")?;
         Self::read(&members)
     }
@@ -40,9 +42,11 @@ impl SubjectRequest {
     ///
     /// # Errors
     /// [`Refusal::Invalid`] naming the member at fault, or [`Refusal::UnknownStream`].
-    pub fn parse_remove(body: &[u8]) -> Result<Self, Refusal> {
+    pub fn parse_remove(body: &[u8], profile: &Profile) -> Result<Self, Refusal> {
         let map = json::object(body)?;
-        Self::read(&Members::of(&map))
+        let members = Members::of(&map);
+        members.only(profile, &[&["stream_id", "subject"]])?;
+        Self::read(&members)
     }
 
     fn read(members: &Members<'_>) -> Result<Self, Refusal> {
@@ -69,7 +73,7 @@ mod tests {
     use super::*;
 
     fn add(body: &Value) -> Result<SubjectRequest, Refusal> {
-        SubjectRequest::parse_add(body.to_string().as_bytes())
+        SubjectRequest::parse_add(body.to_string().as_bytes(), &Profile::ssf())
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Requests for verification (SSF 1.0 §8.1.4.2).
 
 use super::json::{self, Members};
+use super::profile::Profile;
 use super::refusal::{Problem, Refusal};
 use super::stream::required_stream_id;
 use crate::id::StreamId;
@@ -29,9 +30,10 @@ impl VerificationRequest {
     ///
     /// # Errors
     /// [`Refusal::Invalid`] naming the member at fault, or [`Refusal::UnknownStream`].
-    pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
+    pub fn parse(body: &[u8], profile: &Profile) -> Result<Self, Refusal> {
         let map = json::object(body)?;
         let members = Members::of(&map);
+        members.only(profile, &[&["stream_id", "state"]])?;
         let state = members.string("state")?;
         if state.is_some_and(|state| state.len() > MOST_STATE) {
             return Err(members.fault("state", Problem::TooLong(MOST_STATE)).into());
@@ -48,7 +50,7 @@ mod tests {
     use super::*;
 
     fn parse(body: &Value) -> Result<VerificationRequest, Refusal> {
-        VerificationRequest::parse(body.to_string().as_bytes())
+        VerificationRequest::parse(body.to_string().as_bytes(), &Profile::ssf())
     }
 
     #[test]

@@ -7,7 +7,7 @@ use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use http::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::reply::{json, refusal, set};
+use super::reply::{json, set};
 use crate::error::Error;
 use crate::keys::JWKS_MAX_AGE;
 use crate::protocol::{Endpoint, Refusal};
@@ -19,14 +19,11 @@ pub(super) async fn answer(
     receivers: &Receivers,
     endpoint: &Endpoint,
     request: &Request<Bytes>,
-) -> Response<Bytes> {
+) -> Result<Response<Bytes>, Error> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        return refusal(&Refusal::MethodNotAllowed { allow: "GET, HEAD" }, None);
+        return Err(Refusal::MethodNotAllowed { allow: "GET, HEAD" }.into());
     }
-    match document(receivers, endpoint).await {
-        Ok(document) => cacheable(&document, request),
-        Err(error) => refusal(&error.refusal(), None),
-    }
+    Ok(cacheable(&document(receivers, endpoint).await?, request))
 }
 
 async fn document(receivers: &Receivers, endpoint: &Endpoint) -> Result<Value, Error> {
@@ -40,10 +37,9 @@ async fn document(receivers: &Receivers, endpoint: &Endpoint) -> Result<Value, E
 /// The metadata of the protected resource at that path (RFC 9728 §2). It names exactly that
 /// resource: a client compares it with the URL it called (§3.3).
 fn resource_metadata(receivers: &Receivers, path: &str) -> Value {
-    let access = receivers.access();
     json!({
         "resource": receivers.paths().resource(path),
-        "scopes_supported": [access.read, access.manage],
+        "scopes_supported": receivers.profile().access.scopes(),
         "bearer_methods_supported": ["header"],
     })
 }

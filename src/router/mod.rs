@@ -4,27 +4,29 @@
 //! A request walks through [`Router::handle`] from top to bottom: find the endpoint, authenticate,
 //! check the scope, check method and body, parse, ask the service, answer.
 
+mod diagnosis;
 mod documents;
 mod reply;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use url::form_urlencoded;
 
-use crate::auth::{AuthError, Authenticator, Caller};
-use crate::error::Error;
-use crate::id::StreamId;
+use crate::auth::{Authenticator, Caller};
+use crate::id::Owner;
 use crate::protocol::{
     CreateStream, Credentials, Endpoint, InvalidRequest, Operation, PatchStream, PollRequest,
-    Problem, Refusal, ReplaceStream, StatusRequest, SubjectRequest, VerificationRequest,
-    bearer_token, requested_stream_id,
+    Problem, Refusal, ReplaceStream, StatusRequest, StreamsQuery, SubjectRequest,
+    VerificationRequest, bearer_token,
 };
 use crate::transmitter::Receivers;
 
+pub use diagnosis::Diagnosis;
+
+use diagnosis::Failure;
 use reply::{empty, json, refusal};
 
 /// The largest body of a management request, in bytes.
@@ -37,6 +39,14 @@ pub const POLL_BODY: usize = 1024 * 1024;
 pub struct Router {
     receivers: Receivers,
     authenticator: Arc<dyn Authenticator>,
+}
+
+/// What became clear of a request before it was refused.
+#[derive(Debug, Default)]
+struct Asked {
+    resource: Option<String>,
+    caller: Option<Owner>,
+    operation: Option<Operation>,
 }
 
 impl Router {
@@ -69,18 +79,30 @@ impl Router {
 
     async fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
         let path = request.uri().path();
-        let Some(endpoint) = self.receivers.paths().find(path) else {
-            return refusal(&Refusal::NoSuchPath, None);
-        };
-        match endpoint {
-            Endpoint::Metadata | Endpoint::Jwks | Endpoint::ResourceMetadata(_) => {
-                documents::answer(&self.receivers, &endpoint, request).await
+        let mut asked = Asked::default();
+        let answer = match self.receivers.paths().find(path) {
+            None => Err(Refusal::NoSuchPath.into()),
+            Some(
+                public @ (Endpoint::Metadata | Endpoint::Jwks | Endpoint::ResourceMetadata(_)),
+            ) => documents::answer(&self.receivers, &public, request).await.map_err(Failure::from),
+            Some(protected) => {
+                asked.resource = self.resource(&protected, path);
+                self.protected(&protected, request, &mut asked).await
             }
-            protected => match self.protected(&protected, request).await {
-                Ok(response) => response,
-                Err(error) => refusal(&error.refusal(), self.resource(&protected, path)),
-            },
-        }
+        };
+        answer.unwrap_or_else(|failure| self.refuse(failure, asked))
+    }
+
+    /// The answer to a request that failed, as the profile says it looks.
+    fn refuse(&self, failure: Failure, asked: Asked) -> Response<Bytes> {
+        let diagnosis = Diagnosis {
+            tracking_id: self.receivers.tracking_id(),
+            refusal: failure.refusal(),
+            operation: asked.operation,
+            caller: asked.caller,
+            cause: failure.into_cause(),
+        };
+        refusal(self.receivers.profile(), diagnosis, asked.resource)
     }
 
     /// Authentication, then authorisation, then everything else: a request that may not be made is
@@ -89,55 +111,66 @@ impl Router {
         &self,
         endpoint: &Endpoint,
         request: &Request<Bytes>,
-    ) -> Result<Response<Bytes>, Error> {
+        asked: &mut Asked,
+    ) -> Result<Response<Bytes>, Failure> {
         let caller = self.authenticate(request.headers()).await?;
+        asked.caller = Some(caller.owner.clone());
         let operation = self.authorize(endpoint, request.method(), &caller)?;
+        asked.operation = Some(operation);
         let receivers = &self.receivers;
-        let query = request.uri().query();
-        no_token_in(query)?;
+        let (profile, egress) = (receivers.profile(), receivers.egress());
+        no_token_in(request.uri().query())?;
+        let query = || StreamsQuery::parse(request.uri().query(), profile);
         let body = || json_body(request, self.body_limit(request.uri().path()));
         match operation {
             Operation::CreateStream => {
-                let command = CreateStream::parse(body()?, receivers.egress())?;
+                let command = CreateStream::parse(body()?, profile, egress)?;
                 let stream = receivers.create_stream(&caller, command).await?;
                 Ok(json(StatusCode::CREATED, &stream))
             }
-            Operation::ReadStream => match requested_stream_id(query)? {
-                Some(stream) => {
-                    Ok(json(StatusCode::OK, &receivers.read_stream(&caller, &stream).await?))
+            Operation::ReadStream => {
+                let query = query()?;
+                if let Some(stream) = &query.stream_id {
+                    let stream = receivers.read_stream(&caller, stream).await?;
+                    return Ok(json(StatusCode::OK, &stream));
                 }
-                None => Ok(json(StatusCode::OK, &receivers.list_streams(&caller).await?)),
-            },
+                let mut streams = receivers.list_streams(&caller).await?;
+                streams.retain(|stream| query.admits(stream));
+                Ok(json(StatusCode::OK, &streams))
+            }
             Operation::UpdateStream => {
-                let command = PatchStream::parse(body()?, receivers.egress())?;
+                let command = PatchStream::parse(body()?, profile, egress)?;
                 Ok(json(StatusCode::OK, &receivers.update_stream(&caller, &command).await?))
             }
             Operation::ReplaceStream => {
-                let command = ReplaceStream::parse(body()?, receivers.egress())?;
+                let command = ReplaceStream::parse(body()?, profile, egress)?;
                 Ok(json(StatusCode::OK, &receivers.replace_stream(&caller, &command).await?))
             }
             Operation::DeleteStream => {
-                receivers.delete_stream(&caller, &named(query)?).await?;
+                receivers.delete_stream(&caller, &query()?.required()?).await?;
                 Ok(empty(StatusCode::NO_CONTENT))
             }
             Operation::ReadStatus => {
-                let status = receivers.read_status(&caller, &named(query)?).await?;
+                let status = receivers.read_status(&caller, &query()?.required()?).await?;
                 Ok(json(StatusCode::OK, &status))
             }
             Operation::UpdateStatus => {
-                let command = StatusRequest::parse(body()?)?;
+                let command = StatusRequest::parse(body()?, profile)?;
                 Ok(json(StatusCode::OK, &receivers.update_status(&caller, &command).await?))
             }
             Operation::AddSubject => {
-                receivers.add_subject(&caller, SubjectRequest::parse_add(body()?)?).await?;
+                let command = SubjectRequest::parse_add(body()?, profile)?;
+                receivers.add_subject(&caller, command).await?;
                 Ok(empty(StatusCode::OK))
             }
             Operation::RemoveSubject => {
-                receivers.remove_subject(&caller, SubjectRequest::parse_remove(body()?)?).await?;
+                let command = SubjectRequest::parse_remove(body()?, profile)?;
+                receivers.remove_subject(&caller, command).await?;
                 Ok(empty(StatusCode::NO_CONTENT))
             }
             Operation::Verify => {
-                receivers.verify(&caller, VerificationRequest::parse(body()?)?).await?;
+                let command = VerificationRequest::parse(body()?, profile)?;
+                receivers.verify(&caller, command).await?;
                 Ok(empty(StatusCode::NO_CONTENT))
             }
             Operation::Poll => {
@@ -150,20 +183,15 @@ impl Router {
         }
     }
 
-    async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
+    async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Failure> {
         let values = headers.get_all(AUTHORIZATION).into_iter().map(http::HeaderValue::as_bytes);
         let token = match bearer_token(values) {
-            Credentials::Absent => return Err(Refusal::NoCredentials),
-            Credentials::Malformed => return Err(Refusal::InvalidToken),
+            Credentials::Absent => return Err(Refusal::NoCredentials.into()),
+            Credentials::Malformed => return Err(Refusal::InvalidToken.into()),
             Credentials::Token(token) => token,
         };
         let now = self.receivers.now();
-        self.authenticator.authenticate(&token, now).await.map_err(|error| match error {
-            AuthError::InvalidToken(_) => Refusal::InvalidToken,
-            AuthError::Unavailable { retry_after, .. } => {
-                Refusal::Unavailable(retry_after.max(Duration::from_secs(1)))
-            }
-        })
+        self.authenticator.authenticate(&token, now).await.map_err(Failure::Auth)
     }
 
     /// The operation that the method means at the endpoint, if the caller may do it.
@@ -175,7 +203,7 @@ impl Router {
     ) -> Result<Operation, Refusal> {
         let (operations, allow) = operations(endpoint);
         let check = |operation: &Operation| {
-            self.receivers.access().check(*operation, &caller.scopes).map(|()| *operation)
+            self.receivers.profile().access.check(*operation, &caller.scopes).map(|()| *operation)
         };
         // RFC 9110 §9.3.2: HEAD reads what GET reads.
         let method = if *method == Method::HEAD { &Method::GET } else { method };
@@ -195,7 +223,7 @@ impl Router {
         match endpoint {
             // What is no stream could hold anything; it gets no place in a header.
             Endpoint::Poll(None) => None,
-            _ => Some(self.receivers.paths().url(&Endpoint::ResourceMetadata(path.to_owned()))),
+            _ => self.receivers.paths().url(&Endpoint::ResourceMetadata(path.to_owned())),
         }
     }
 }
@@ -234,12 +262,6 @@ fn no_token_in(query: Option<&str>) -> Result<(), Refusal> {
         return Err(InvalidRequest::new("access_token", Problem::InQuery).into());
     }
     Ok(())
-}
-
-/// The `stream_id` that a query must have.
-fn named(query: Option<&str>) -> Result<StreamId, Refusal> {
-    let missing = || InvalidRequest::new("stream_id", Problem::Missing);
-    Ok(requested_stream_id(query)?.ok_or_else(missing)?)
 }
 
 /// The body, if it is not too large and is said to be JSON.

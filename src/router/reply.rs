@@ -7,16 +7,8 @@ use http::header::{
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use crate::protocol::{Answer, Refusal};
-
-/// The body of a refusal. `error` and `error_description` are those of RFC 6749 §5.2.
-#[derive(Serialize)]
-struct Body<'a> {
-    error: &'a str,
-    error_description: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    member: Option<&'a str>,
-}
+use super::diagnosis::Diagnosis;
+use crate::protocol::{Profile, Refusal};
 
 /// An answer with a JSON body. It is the receiver's own and not to be kept by caches.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
@@ -41,11 +33,15 @@ pub(super) fn empty(status: StatusCode) -> Response<Bytes> {
 }
 
 /// A refusal. `resource_metadata` is where the resource describes itself (RFC 9728 §5.1).
-pub(super) fn refusal(refusal: &Refusal, resource_metadata: Option<String>) -> Response<Bytes> {
-    let Answer { status, error, description } = refusal.answer();
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = Body { error, error_description: &description, member: refusal.member() };
-    let mut response = json(status, &body);
+pub(super) fn refusal(
+    profile: &Profile,
+    diagnosis: Diagnosis,
+    resource_metadata: Option<String>,
+) -> Response<Bytes> {
+    let Diagnosis { refusal, tracking_id, operation, .. } = &diagnosis;
+    let answer = profile.answer(refusal, *operation);
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json(status, &(profile.render_error)(&answer, tracking_id));
     if let Some(mut challenge) = refusal.challenge() {
         if let Some(url) = resource_metadata {
             challenge.push_str(&format!(", resource_metadata=\"{url}\""));
@@ -58,6 +54,7 @@ pub(super) fn refusal(refusal: &Refusal, resource_metadata: Option<String>) -> R
     if let Some(seconds) = refusal.retry_after() {
         set(&mut response, RETRY_AFTER, &seconds.to_string());
     }
+    response.extensions_mut().insert(diagnosis);
     response
 }
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::id::{Issuer, Owner, StreamId};
 use crate::routing::Interest;
-use crate::stream::StreamRecord;
+use crate::stream::{StreamQuota, StreamRecord};
 use crate::subject::Subject;
 use crate::timestamp::Timestamp;
 
@@ -28,9 +28,9 @@ macro_rules! forward {
             async fn create_stream(
                 &self,
                 record: StreamRecord,
-                most: u32,
+                quota: StreamQuota,
             ) -> Result<(), StoreError> {
-                (**self).create_stream(record, most).await
+                (**self).create_stream(record, quota).await
             }
 
             async fn read_stream(

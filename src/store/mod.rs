@@ -35,7 +35,7 @@ use async_trait::async_trait;
 
 use crate::id::{Issuer, Owner, StreamId};
 use crate::routing::Interest;
-use crate::stream::StreamRecord;
+use crate::stream::{StreamQuota, StreamRecord};
 use crate::subject::Subject;
 use crate::timestamp::Timestamp;
 
@@ -62,6 +62,9 @@ pub enum StoreError {
     /// The owner has as many streams as it may have.
     #[error("the receiver has as many streams as it may have")]
     StreamLimit,
+    /// The owners of the tenant together have as many streams as they may have.
+    #[error("the tenant has as many streams as it may have")]
+    TenantStreamLimit,
     /// The owner is suspended.
     #[error("the receiver is suspended")]
     Suspended,
@@ -82,8 +85,10 @@ pub enum StoreError {
 /// The receiver face: what a receiver's request can cause.
 ///
 /// # Contract
-/// 1. `create_stream` stores the record unless the owner already has `most` streams
-///    ([`StoreError::StreamLimit`], checked atomically), is suspended, or the identifier is taken.
+/// 1. `create_stream` stores the record unless the owner already has `quota.receiver` streams
+///    ([`StoreError::StreamLimit`]), the owners of its tenant together have `quota.tenant`
+///    ([`StoreError::TenantStreamLimit`]), the owner is suspended, or the identifier is taken. Both
+///    are counted within the issuer and checked atomically: two creations at once never exceed one.
 /// 2. `read_stream` and `list_streams` return records as last committed; the list is in the order
 ///    of creation.
 /// 3. `update_stream` commits `update.record` if the stored version is `update.expected_version`
@@ -132,7 +137,11 @@ pub enum StoreError {
 #[async_trait]
 pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
     /// Stores a new stream.
-    async fn create_stream(&self, record: StreamRecord, most: u32) -> Result<(), StoreError>;
+    async fn create_stream(
+        &self,
+        record: StreamRecord,
+        quota: StreamQuota,
+    ) -> Result<(), StoreError>;
 
     /// Reads one stream.
     async fn read_stream(

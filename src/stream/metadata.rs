@@ -22,10 +22,12 @@ pub struct TransmitterMetadata {
     pub configuration_endpoint: String,
     /// Where the status of a stream is read and set.
     pub status_endpoint: String,
-    /// Where subjects are added.
-    pub add_subject_endpoint: String,
-    /// Where subjects are removed.
-    pub remove_subject_endpoint: String,
+    /// Where subjects are added, if receivers may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub add_subject_endpoint: Option<String>,
+    /// Where subjects are removed, if receivers may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remove_subject_endpoint: Option<String>,
     /// Where a verification SET is asked for.
     pub verification_endpoint: String,
     /// Members of complex subjects that a receiver must understand.
@@ -34,8 +36,9 @@ pub struct TransmitterMetadata {
     /// How receivers authorise themselves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub authorization_schemes: Vec<AuthorizationScheme>,
-    /// Which subjects a new stream begins with.
-    pub default_subjects: &'static str,
+    /// Which subjects a new stream begins with. Who can change none is not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_subjects: Option<&'static str>,
 }
 
 /// One way to authorise requests to the management API (SSF 1.0 §7.1.1).

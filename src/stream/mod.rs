@@ -2,6 +2,7 @@
 
 mod delivery;
 mod metadata;
+mod quota;
 mod status;
 
 use crate::id::{Audience, EventType, Issuer, Owner, StreamId};
@@ -12,6 +13,7 @@ pub use delivery::{
     PUSH_METHOD, PushDelivery,
 };
 pub use metadata::{AuthorizationScheme, TransmitterMetadata};
+pub use quota::StreamQuota;
 pub use status::{StatusSetBy, StreamStatus};
 
 /// Which subjects a stream begins with (SSF 1.0 §7.1 `default_subjects`).

@@ -15,7 +15,7 @@ use crate::event::types;
 use crate::hooks::{Observer, ShareAll, SharingPolicy, SupportedEvents, Unobserved};
 use crate::id::Issuer;
 use crate::keys::KeyProvider;
-use crate::protocol::{Access, Paths};
+use crate::protocol::{Paths, Profile};
 use crate::store::StreamStore;
 
 /// A transmitter in the making.
@@ -31,7 +31,7 @@ pub struct TransmitterBuilder {
     events: Arc<dyn SupportedEvents>,
     sharing: Arc<dyn SharingPolicy>,
     observer: Arc<dyn Observer>,
-    access: Access,
+    profile: Profile,
     config: Config,
 }
 
@@ -51,7 +51,7 @@ impl TransmitterBuilder {
             events: Arc::new(types::caep_and_risc()),
             sharing: Arc::new(ShareAll),
             observer: Arc::new(Unobserved),
-            access: Access::default(),
+            profile: Profile::ssf(),
             config: Config::default(),
         }
     }
@@ -93,9 +93,9 @@ impl TransmitterBuilder {
         self
     }
 
-    /// Which scopes allow what. Without it: `ssf.read` and `ssf.manage`.
-    pub fn with_access(mut self, access: Access) -> Self {
-        self.access = access;
+    /// How receivers are spoken with over HTTP. Without it: [`Profile::ssf`].
+    pub fn with_profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
         self
     }
 
@@ -108,18 +108,21 @@ impl TransmitterBuilder {
     /// The transmitter.
     ///
     /// # Errors
-    /// [`ConfigError`] when the configuration contradicts itself.
+    /// [`ConfigError`] when the configuration or the profile contradicts itself.
     pub fn build(self) -> Result<Transmitter, ConfigError> {
         self.config.check()?;
+        if !self.profile.locations.are_sound() {
+            return Err(ConfigError::Locations);
+        }
         let core = Core {
             worker: mint::worker_id(self.entropy.bits()),
-            paths: Paths::new(&self.issuer),
+            paths: Paths::new(&self.issuer, &self.profile),
             issuer: self.issuer,
             signer: Signer::default(),
             wakes: Arc::new(Wakes::default()),
             upkeep: Schedule::default(),
             diagnostics: Diagnostics::new(self.observer),
-            access: self.access,
+            profile: self.profile,
             clock: self.clock,
             entropy: self.entropy,
             keys: self.keys,

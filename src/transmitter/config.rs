@@ -14,10 +14,6 @@ pub struct Config {
     pub default_subjects: DefaultSubjects,
     /// How long events go on after a receiver removed their subject. Default: not at all.
     pub removal_grace: Duration,
-    /// The most streams of one receiver. Default: 100.
-    pub streams_per_receiver: u32,
-    /// The least time between two verifications a receiver asks for, per stream. Default: 10 s.
-    pub min_verification_interval: Duration,
     /// After how long without activity of its receiver a stream is paused. Default: never.
     pub inactivity_timeout: Option<Duration>,
     /// How long a poll waits for a SET. Default: 25 s.
@@ -60,8 +56,6 @@ impl Default for Config {
         Self {
             default_subjects: DefaultSubjects::All,
             removal_grace: Duration::ZERO,
-            streams_per_receiver: 100,
-            min_verification_interval: Duration::from_secs(10),
             inactivity_timeout: None,
             poll_timeout: Duration::from_secs(25),
             poll_batch: 100,
@@ -85,6 +79,9 @@ impl Default for Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
+    /// Requests could not be told apart.
+    #[error("a path of the profile does not begin with a slash, or is there twice")]
+    Locations,
     /// A lease would run out before the push it covers.
     #[error("the lease must be longer than the push deadline")]
     LeaseTooShort,

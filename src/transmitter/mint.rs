@@ -2,7 +2,7 @@
 
 use uuid::{Builder, Uuid};
 
-use crate::id::{Jti, StreamId, Txn, WorkerId};
+use crate::id::{Jti, StreamId, TrackingId, Txn, WorkerId};
 use crate::timestamp::Timestamp;
 
 /// A new `jti`: a UUID version 7, so that stores can keep them in the order of time.
@@ -18,6 +18,11 @@ pub(super) fn txn(now: Timestamp, bits: u128) -> Txn {
 /// A new stream identifier: a UUID version 4, which nobody can guess.
 pub(super) fn stream_id(bits: u128) -> StreamId {
     StreamId::trusted(text(uuid_v4(bits), &mut [0; uuid::fmt::Hyphenated::LENGTH]))
+}
+
+/// The identifier of a refusal: 32 hexadecimal digits.
+pub(super) fn tracking_id(bits: u128) -> TrackingId {
+    TrackingId::trusted(&format!("{bits:032x}"))
 }
 
 /// The name of a process.

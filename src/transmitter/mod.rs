@@ -33,15 +33,13 @@ use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::event::types;
 use crate::hooks::{SharingPolicy, SupportedEvents};
-use crate::id::{EventType, Issuer, Owner, StreamId, WorkerId};
+use crate::id::{EventType, Issuer, Owner, StreamId, TrackingId, WorkerId};
 use crate::keys::KeyProvider;
 use crate::outbox::{Jitter, Lane};
-use crate::protocol::{Access, Endpoint, Paths, StreamContext, StreamView};
+use crate::protocol::{Endpoint, Paths, Profile, StreamContext, StreamView};
 use crate::set::SetBody;
 use crate::store::{Change, ChangeMark, NewControl, ReceiverStore, StreamStore, Watched};
-use crate::stream::{
-    AuthorizationScheme, POLL_METHOD, PUSH_METHOD, StreamRecord, TransmitterMetadata,
-};
+use crate::stream::{AuthorizationScheme, StreamRecord, TransmitterMetadata};
 use crate::subject::Subject;
 use crate::timestamp::Timestamp;
 
@@ -77,7 +75,7 @@ struct Core {
     worker: WorkerId,
     config: Config,
     paths: Paths,
-    access: Access,
+    profile: Profile,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     keys: Arc<dyn KeyProvider>,
@@ -117,22 +115,28 @@ impl Receivers {
     /// The transmitter configuration document (SSF 1.0 §7.2.2).
     #[must_use]
     pub fn metadata(&self) -> TransmitterMetadata {
-        let url = |endpoint| self.core.paths.url(&endpoint);
+        let Core { paths, profile, .. } = &*self.core;
+        let url = |endpoint| paths.url(&endpoint).unwrap_or_default();
+        let add_subject_endpoint = paths.url(&Endpoint::AddSubject);
+        let remove_subject_endpoint = paths.url(&Endpoint::RemoveSubject);
+        let choose_subjects = add_subject_endpoint.is_some() || remove_subject_endpoint.is_some();
+        let default_subjects = self.core.config.default_subjects.as_str();
+        let methods = profile.delivery_methods.iter().map(|method| method.as_str()).collect();
         TransmitterMetadata {
             spec_version: "1_0",
             issuer: self.core.issuer.clone(),
             jwks_uri: url(Endpoint::Jwks),
-            delivery_methods_supported: vec![PUSH_METHOD, POLL_METHOD],
+            delivery_methods_supported: methods,
             configuration_endpoint: url(Endpoint::Configuration),
             status_endpoint: url(Endpoint::Status),
-            add_subject_endpoint: url(Endpoint::AddSubject),
-            remove_subject_endpoint: url(Endpoint::RemoveSubject),
+            add_subject_endpoint,
+            remove_subject_endpoint,
             verification_endpoint: url(Endpoint::Verification),
             critical_subject_members: Vec::new(),
             authorization_schemes: ["urn:ietf:rfc:6749", "urn:ietf:rfc:6750"]
                 .map(AuthorizationScheme::new)
                 .to_vec(),
-            default_subjects: self.core.config.default_subjects.as_str(),
+            default_subjects: choose_subjects.then_some(default_subjects),
         }
     }
 
@@ -157,10 +161,16 @@ impl Receivers {
         &self.core.config.egress
     }
 
-    /// Which scopes allow what.
+    /// How receivers are spoken with over HTTP.
     #[must_use]
-    pub fn access(&self) -> &Access {
-        &self.core.access
+    pub fn profile(&self) -> &Profile {
+        &self.core.profile
+    }
+
+    /// A fresh identifier for one refused request.
+    #[must_use]
+    pub fn tracking_id(&self) -> TrackingId {
+        mint::tracking_id(self.core.entropy.bits())
     }
 
     /// The time, as the transmitter's clock has it.
@@ -202,17 +212,16 @@ impl Core {
     /// Runs `with` in the context that an owner's streams are shown and changed in.
     fn with_context<T>(&self, owner: &Owner, with: impl FnOnce(&StreamContext<'_>) -> T) -> T {
         let supported = self.events.supported_for(owner);
-        let Config { min_verification_interval, inactivity_timeout, .. } = self.config;
-        with(&StreamContext::new(
-            &self.paths,
-            &supported,
-            min_verification_interval,
-            inactivity_timeout,
-        ))
+        let timeout = self.config.inactivity_timeout;
+        with(&StreamContext::new(&self.profile, &self.paths, &supported, timeout))
     }
 
     fn view(&self, record: &StreamRecord) -> StreamView {
         self.with_context(&record.owner, |context| StreamView::of(record, context))
+    }
+
+    fn changed_view(&self, record: &StreamRecord) -> StreamView {
+        self.with_context(&record.owner, |context| StreamView::of_changed(record, context))
     }
 
     /// A control SET about a stream: its subject is the stream itself (SSF 1.0 §8.1.4, §8.1.5).

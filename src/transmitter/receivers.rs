@@ -21,7 +21,7 @@ impl Receivers {
     ///
     /// # Errors
     /// [`Refusal::StreamLimit`] when the receiver has as many as it may have,
-    /// [`Refusal::Suspended`] when its operator stopped it, or an error of the store.
+    /// [`Refusal::TenantStreamLimit`] when its tenant has, [`Refusal::Suspended`] when its operator stopped it, or an error of the store.
     pub async fn create_stream(
         &self,
         caller: &Caller,
@@ -70,7 +70,7 @@ impl Receivers {
             })
         };
         let record = self.change(caller, &request.stream_id, now, change).await?;
-        Ok(core.view(&record))
+        Ok(core.changed_view(&record))
     }
 
     /// Replaces the configuration of a stream (SSF 1.0 §8.1.1.4).
@@ -89,7 +89,7 @@ impl Receivers {
             })
         };
         let record = self.change(caller, &request.stream_id, now, change).await?;
-        Ok(core.view(&record))
+        Ok(core.changed_view(&record))
     }
 
     /// Deletes a stream (SSF 1.0 §8.1.1.5): its queue, its retries and its running deliveries end
@@ -112,7 +112,8 @@ impl Receivers {
         caller: &Caller,
         stream: &StreamId,
     ) -> Result<StatusView, Error> {
-        Ok(StatusView::of(&self.read(caller, stream).await?))
+        let record = self.read(caller, stream).await?;
+        Ok(StatusView::of(&record, &self.core.profile))
     }
 
     /// Changes the status of a stream (SSF 1.0 §8.1.2.3). The answer tells the receiver, so no
@@ -131,7 +132,7 @@ impl Receivers {
             Ok(change_status(record, *status, reason.clone(), StatusSetBy::Receiver, now)?)
         };
         let record = self.change(caller, stream_id, now, change).await?;
-        Ok(StatusView::of(&record))
+        Ok(StatusView::of(&record, &self.core.profile))
     }
 
     /// Adds a subject (SSF 1.0 §8.1.3.2). The answer is the same whether or not the subject exists
@@ -169,7 +170,7 @@ impl Receivers {
         let (core, now) = (&self.core, self.core.clock.now());
         let VerificationRequest { stream_id, state } = request;
         let control = core.verification(&stream_id, state, now)?;
-        let verification = NewVerification::new(control, core.config.min_verification_interval);
+        let verification = NewVerification::new(control, core.profile.min_verification_interval);
         let queued = self
             .store
             .queue_verification(&core.issuer, &caller.owner, &stream_id, verification)
@@ -252,7 +253,7 @@ impl Core {
             context.delivered(request.events_requested.as_deref())
         });
         record.events_requested = request.events_requested;
-        store.create_stream(record.clone(), self.config.streams_per_receiver).await?;
+        store.create_stream(record.clone(), self.profile.quota).await?;
         Ok(record)
     }
 

@@ -14,6 +14,7 @@ use ssf_transmitter::store::{
     ReceiverStore, Settled, StoreError, StreamStore, StreamUpdate, SubjectChange, Watched,
     WorkerStore,
 };
+use ssf_transmitter::stream::StreamQuota;
 
 use crate::bench::{
     Bench, append, at, body, claim_request, delivered, id, issuer, jtis, new_control, owner,
@@ -180,7 +181,7 @@ async fn entries_are_in_the_order_in_which_they_were_appended() {
 #[tokio::test]
 async fn debug_says_nothing_of_what_is_stored() {
     let store = MemoryStore::new();
-    store.create_stream(record("hidden"), 1).await.unwrap();
+    store.create_stream(record("hidden"), StreamQuota::new(1)).await.unwrap();
     assert_eq!(format!("{store:?}"), "MemoryStore { .. }");
 }
 

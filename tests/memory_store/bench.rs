@@ -18,7 +18,7 @@ use ssf_transmitter::store::{
     StreamStore, StreamUpdate, SubjectChange, VerificationQueued, WorkerStore,
 };
 use ssf_transmitter::stream::{
-    Delivery, EndpointUrl, PushDelivery, StatusSetBy, StreamRecord, StreamStatus,
+    Delivery, EndpointUrl, PushDelivery, StatusSetBy, StreamQuota, StreamRecord, StreamStatus,
 };
 use ssf_transmitter::subject::Subject;
 use ssf_transmitter::timestamp::Timestamp;
@@ -155,7 +155,7 @@ impl Bench {
     }
 
     pub(crate) async fn create(&self, record: StreamRecord) {
-        self.store.create_stream(record, u32::MAX).await.unwrap();
+        self.store.create_stream(record, StreamQuota::new(u32::MAX)).await.unwrap();
     }
 
     pub(crate) async fn read(&self, stream: &str) -> StreamRecord {

@@ -4,6 +4,7 @@ use ssf_transmitter::outbox::{DeadLetterReason, Fate};
 use ssf_transmitter::store::{
     Backlog, LetterQuery, OperatorStore, ReceiverStore, StoreError, WorkerStore,
 };
+use ssf_transmitter::stream::StreamQuota;
 
 use crate::bench::{Bench, at, claim_request, delivered, fails, id, issuer, owner, record, rp};
 
@@ -68,7 +69,7 @@ async fn a_suspended_owner_gets_no_new_stream_until_it_is_resumed() {
     for _ in 0..2 {
         bench.store.suspend(&issuer(), &rp()).await.unwrap();
     }
-    let error = bench.store.create_stream(record("s"), 9).await.unwrap_err();
+    let error = bench.store.create_stream(record("s"), StreamQuota::new(9)).await.unwrap_err();
     assert!(matches!(error, StoreError::Suspended), "{error}");
     let mut other = record("other");
     other.owner = owner("other");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ssf_transmitter::id::{Owner, TenantId};
 use ssf_transmitter::outbox::{DeadLetterReason, Lane, PollError};
 use ssf_transmitter::protocol::More;
 use ssf_transmitter::store::{
@@ -9,7 +10,9 @@ use ssf_transmitter::store::{
     OperatorStore, Queue, ReceiverStore, Settled, StoreError, StreamUpdate, SubjectChange,
     SweepRequest, Swept, VerificationQueued, WorkerStore,
 };
-use ssf_transmitter::stream::{DefaultSubjects, Delivery, StatusSetBy, StreamRecord, StreamStatus};
+use ssf_transmitter::stream::{
+    DefaultSubjects, Delivery, StatusSetBy, StreamQuota, StreamRecord, StreamStatus,
+};
 use ssf_transmitter::subject::Subject;
 
 use crate::bench::{
@@ -21,14 +24,40 @@ use crate::bench::{
 #[tokio::test]
 async fn an_owner_has_at_most_so_many_streams() {
     let bench = Bench::new();
-    bench.store.create_stream(record("s1"), 1).await.unwrap();
-    let error = bench.store.create_stream(record("s2"), 1).await.unwrap_err();
+    bench.store.create_stream(record("s1"), StreamQuota::new(1)).await.unwrap();
+    let error = bench.store.create_stream(record("s2"), StreamQuota::new(1)).await.unwrap_err();
     assert!(matches!(error, StoreError::StreamLimit), "{error}");
     let mut other = record("s2");
     other.owner = owner("other");
-    bench.store.create_stream(other, 1).await.unwrap();
+    bench.store.create_stream(other, StreamQuota::new(1)).await.unwrap();
     bench.store.delete_stream(&issuer(), &rp(), &id("s1")).await.unwrap();
-    bench.store.create_stream(record("s3"), 1).await.unwrap();
+    bench.store.create_stream(record("s3"), StreamQuota::new(1)).await.unwrap();
+}
+
+// Receiver 1.
+#[tokio::test]
+async fn the_owners_of_a_tenant_together_have_at_most_so_many_streams() {
+    let bench = Bench::new();
+    let quota = StreamQuota::new(2).with_tenant(3);
+    let of = |owner: &Owner, stream: &str| {
+        let mut record = record(stream);
+        record.owner = owner.clone();
+        record
+    };
+    let (first, second) = (owner("first"), owner("second"));
+    let elsewhere = Owner::new(TenantId::parse("elsewhere").unwrap(), first.client.clone());
+    for (owner, stream) in [(&first, "a"), (&first, "b"), (&second, "c"), (&elsewhere, "d")] {
+        bench.store.create_stream(of(owner, stream), quota).await.unwrap();
+    }
+    let error = bench.store.create_stream(of(&first, "e"), quota).await.unwrap_err();
+    assert!(matches!(error, StoreError::StreamLimit), "{error}");
+    let error = bench.store.create_stream(of(&second, "e"), quota).await.unwrap_err();
+    assert!(matches!(error, StoreError::TenantStreamLimit), "{error}");
+    bench.store.create_stream(of(&second, "e"), StreamQuota::new(2)).await.unwrap();
+    for (owner, stream) in [(&second, "e"), (&first, "a")] {
+        bench.store.delete_stream(&issuer(), owner, &id(stream)).await.unwrap();
+    }
+    bench.store.create_stream(of(&second, "f"), quota).await.unwrap();
 }
 
 // Receiver 1.
@@ -37,7 +66,7 @@ async fn an_identifier_is_given_once_whoever_the_owner_is() {
     let bench = Bench::with(&["s"]).await;
     let mut other = record("s");
     other.owner = owner("other");
-    let error = bench.store.create_stream(other, 1).await.unwrap_err();
+    let error = bench.store.create_stream(other, StreamQuota::new(1)).await.unwrap_err();
     assert!(matches!(error, StoreError::IdTaken), "{error}");
     assert_eq!(bench.read("s").await.owner, rp());
 }

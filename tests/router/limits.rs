@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use ssf_transmitter::router::{MANAGEMENT_BODY, POLL_BODY};
+use ssf_transmitter::stream::StreamQuota;
 use ssf_transmitter::testkit::block_on;
 
-use super::world::{Answer, Call, ISSUER, OTHER, OWN, World, get, operations, owner, post};
+use super::world::{Answer, Call, ELSEWHERE, OTHER, OWN, World, get, operations, owner, post};
 
 fn verify(world: &World, stream: &str) -> Answer {
     world.ask(&post("/ssf/verify", &json!({"stream_id": stream})))
@@ -77,7 +78,7 @@ fn a_verification_too_early_replaces_nothing() {
 
 #[test]
 fn a_receiver_has_only_so_many_streams_ssf_1_0_8_1_1_1() {
-    let world = World::with(ISSUER, |config| config.streams_per_receiver = 2);
+    let world = World::with_quota(StreamQuota::new(2));
     let create = |token| world.ask(&post("/ssf/streams", &json!({})).token(token));
     let stream = world.poll_stream(OWN);
     assert_eq!(create(OWN).status, 201);
@@ -87,6 +88,20 @@ fn a_receiver_has_only_so_many_streams_ssf_1_0_8_1_1_1() {
     assert_eq!(create(OTHER).status, 201, "each has its own count");
     world.ask(&Call::new("DELETE", format!("/ssf/streams?stream_id={stream}")));
     assert_eq!(create(OWN).status, 201, "a deleted stream makes room");
+}
+
+#[test]
+fn the_receivers_of_a_tenant_have_only_so_many_streams_together() {
+    let world = World::with_quota(StreamQuota::new(2).with_tenant(3));
+    let create = |token| world.ask(&post("/ssf/streams", &json!({})).token(token));
+    let stream = world.poll_stream(OWN);
+    assert_eq!((create(OWN).status, create(OTHER).status), (201, 201));
+    let stored = world.stored();
+    assert_eq!(create(OTHER).refusal(), (409, "conflict".to_owned()), "the tenant has its three");
+    assert_eq!(world.stored(), stored);
+    assert_eq!(create(ELSEWHERE).status, 201, "each tenant has its own count");
+    world.ask(&Call::new("DELETE", format!("/ssf/streams?stream_id={stream}")));
+    assert_eq!(create(OTHER).status, 201, "a deleted stream makes room for any of them");
 }
 
 #[test]

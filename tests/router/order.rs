@@ -2,6 +2,7 @@
 //! wrong in several ways is told the first of them.
 
 use serde_json::{Value, json};
+use ssf_transmitter::stream::StreamQuota;
 
 use super::world::{Answer, Call, NOTHING, OWN, READER, UNKNOWN, World, get, operations, post};
 
@@ -126,7 +127,7 @@ fn a_well_formed_request_about_no_stream_is_404() {
 
 #[test]
 fn a_limit_comes_last_409_429() {
-    let world = World::with(super::world::ISSUER, |config| config.streams_per_receiver = 1);
+    let world = World::with_quota(StreamQuota::new(1));
     let stream = world.poll_stream(OWN);
     let create = |body: &Value| world.ask(&post("/ssf/streams", body));
     assert_eq!(create(&json!({"description": 1})).status, 400);

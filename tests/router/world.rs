@@ -8,8 +8,10 @@ use http::{HeaderMap, Request};
 use serde_json::{Value, json};
 use ssf_transmitter::event::types;
 use ssf_transmitter::id::{Audience, ClientId, Issuer, KeyId, Owner, Scope, StreamId, TenantId};
+use ssf_transmitter::protocol::Profile;
 use ssf_transmitter::router::Router;
 use ssf_transmitter::store::LetterQuery;
+use ssf_transmitter::stream::StreamQuota;
 use ssf_transmitter::testkit::{SeededEntropy, VirtualClock, block_on};
 use ssf_transmitter::timestamp::Timestamp;
 use ssf_transmitter::{
@@ -45,12 +47,28 @@ impl World {
         Self::with(ISSUER, |_| {})
     }
 
-    /// A transmitter of that issuer, its configuration changed. Polls do not wait: the clock only
-    /// moves when a test moves it.
+    /// A transmitter of that issuer, its configuration changed.
     pub(crate) fn with(issuer: &str, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
-        config.poll_timeout = Duration::ZERO;
         change(&mut config);
+        Self::build(issuer, Profile::ssf(), config)
+    }
+
+    /// A transmitter with that profile.
+    pub(crate) fn with_profile(profile: Profile) -> Self {
+        Self::build(ISSUER, profile, Config::default())
+    }
+
+    /// A transmitter whose receivers have so many streams at most.
+    pub(crate) fn with_quota(quota: StreamQuota) -> Self {
+        let mut profile = Profile::ssf();
+        profile.quota = quota;
+        Self::with_profile(profile)
+    }
+
+    /// Polls do not wait: the clock only moves when a test moves it.
+    fn build(issuer: &str, profile: Profile, mut config: Config) -> Self {
+        config.poll_timeout = Duration::ZERO;
         let key = SigningKey::generate(Algorithm::Es256, KeyId::parse("k-1").unwrap()).unwrap();
         let clock = VirtualClock::new(Timestamp::from_seconds(1_795_000_000));
         let issuer = Issuer::parse(issuer).unwrap();
@@ -58,6 +76,7 @@ impl World {
             .with_clock(clock.clone())
             .with_entropy(SeededEntropy::new(7))
             .with_config(config)
+            .with_profile(profile)
             .build()
             .unwrap();
         let router = Router::new(transmitter.receivers(), receivers());
@@ -134,17 +153,18 @@ pub(crate) fn owner(tenant: &str, client: &str) -> Owner {
 }
 
 fn receivers() -> StaticTokens {
+    let everything = "ssf.manage sp:ssf-transmitter-streams:manage";
     let receivers = [
-        (OWN, "acme", "rp-1", "ssf.manage"),
+        (OWN, "acme", "rp-1", everything),
         (READER, "acme", "rp-1", "ssf.read"),
         (NOTHING, "acme", "rp-1", "profile"),
-        (OTHER, "acme", "rp-2", "ssf.manage"),
-        (ELSEWHERE, "globex", "rp-1", "ssf.manage"),
+        (OTHER, "acme", "rp-2", everything),
+        (ELSEWHERE, "globex", "rp-1", everything),
     ];
     receivers.into_iter().fold(StaticTokens::new(), |tokens, (token, tenant, client, scope)| {
         let audience = Audience::parse(format!("https://{client}.{tenant}.example")).unwrap();
-        let scope = Scope::parse(scope).unwrap();
-        let caller = Caller::new(owner(tenant, client), audience, [scope]);
+        let scopes = scope.split(' ').map(|scope| Scope::parse(scope).unwrap());
+        let caller = Caller::new(owner(tenant, client), audience, scopes);
         tokens.with_receiver(&Secret::new(token), caller).unwrap()
     })
 }

@@ -15,7 +15,7 @@ use ssf_transmitter::store::{
     SettleReport, StoreError, StreamOverview, StreamStore, StreamUpdate, SubjectChange,
     SweepRequest, Swept, Totals, VerificationQueued, Watched, WorkerStore,
 };
-use ssf_transmitter::stream::StreamRecord;
+use ssf_transmitter::stream::{StreamQuota, StreamRecord};
 use ssf_transmitter::timestamp::Timestamp;
 
 /// A store in memory behind a connection that comes and goes. Its `wait_for_change` cannot tell.
@@ -64,8 +64,12 @@ impl FlakyStore {
 
 #[async_trait]
 impl ReceiverStore for FlakyStore {
-    async fn create_stream(&self, record: StreamRecord, most: u32) -> Result<(), StoreError> {
-        self.0.inner.create_stream(record, most).await
+    async fn create_stream(
+        &self,
+        record: StreamRecord,
+        quota: StreamQuota,
+    ) -> Result<(), StoreError> {
+        self.0.inner.create_stream(record, quota).await
     }
 
     async fn read_stream(

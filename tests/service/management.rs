@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use ssf_transmitter::EgressPolicy;
 use ssf_transmitter::auth::Caller;
 use ssf_transmitter::error::Error;
 use ssf_transmitter::id::{Issuer, StreamId};
 use ssf_transmitter::protocol::{
-    CreateStream, PatchStream, PollRequest, Refusal, ReplaceStream, RequestedDelivery,
+    CreateStream, PatchStream, PollRequest, Profile, Refusal, ReplaceStream, RequestedDelivery,
     StatusRequest, SubjectRequest, VerificationRequest,
 };
 use ssf_transmitter::store::{OperatorStore, ReceiverStore};
-use ssf_transmitter::stream::StreamStatus;
+use ssf_transmitter::stream::{StreamQuota, StreamStatus};
 use ssf_transmitter::transmitter::Transmitter;
 
 use crate::drive::ready;
@@ -22,9 +23,9 @@ fn answers(world: &World, caller: &Caller, stream: &StreamId) -> Vec<(&'static s
     let receivers = &world.receivers;
     let body = json!({"stream_id": stream}).to_string();
     let patch =
-        PatchStream::parse(body.as_bytes(), &ssf_transmitter::EgressPolicy::public()).unwrap();
+        PatchStream::parse(body.as_bytes(), &Profile::ssf(), &EgressPolicy::public()).unwrap();
     let put =
-        ReplaceStream::parse(body.as_bytes(), &ssf_transmitter::EgressPolicy::public()).unwrap();
+        ReplaceStream::parse(body.as_bytes(), &Profile::ssf(), &EgressPolicy::public()).unwrap();
     let status = StatusRequest::new(stream.clone(), StreamStatus::Disabled, None);
     let subject = || SubjectRequest::new(stream.clone(), subject("user"));
     let verify = VerificationRequest::new(stream.clone(), None);
@@ -99,7 +100,9 @@ fn the_list_holds_all_streams_of_the_receiver_in_the_order_of_their_creation() {
 
 #[test]
 fn a_receiver_has_as_many_streams_as_it_may_have_and_no_more_ssf_1_0_8_1_1_1() {
-    let world = World::with(|config| config.streams_per_receiver = 1);
+    let mut profile = Profile::ssf();
+    profile.quota = StreamQuota::new(1);
+    let world = World::with_profile(profile);
     let stream = world.poll_stream();
     let create = |caller: &Caller| {
         let request = CreateStream::new(RequestedDelivery::Poll);
@@ -153,7 +156,7 @@ fn a_replacement_removes_what_it_leaves_out_and_routes_accordingly_ssf_1_0_8_1_1
     assert_eq!(world.emit("user", "a").sets, []);
     let body = json!({"stream_id": stream}).to_string();
     let put =
-        ReplaceStream::parse(body.as_bytes(), &ssf_transmitter::EgressPolicy::public()).unwrap();
+        ReplaceStream::parse(body.as_bytes(), &Profile::ssf(), &EgressPolicy::public()).unwrap();
     let view = ready(world.receivers.replace_stream(&caller(), &put)).unwrap();
     assert_eq!((view.events_requested, view.description), (None, None));
     assert_eq!(world.emit("user", "b").sets.len(), 1);

@@ -18,7 +18,7 @@ use ssf_transmitter::keys::local::{JwkSetError, KeyMaterialError, LocalKeys, Sig
 use ssf_transmitter::keys::{KeyError, KeyProvider};
 use ssf_transmitter::outbox::TransportFailure;
 use ssf_transmitter::protocol::{
-    CreateStream, PatchStream, PollRequest, Refusal, ReplaceStream, RequestedDelivery,
+    CreateStream, PatchStream, PollRequest, Profile, Refusal, ReplaceStream, RequestedDelivery,
     StatusRequest, SubjectRequest, VerificationRequest,
 };
 use ssf_transmitter::set::{Algorithm, SetError};
@@ -43,8 +43,10 @@ fn every_future_of_the_service_may_move_between_threads() {
     let (transmitter, receivers, caller) = (&world.transmitter, &world.receivers, &caller());
     let stream = &world.poll_stream();
     let body = json!({"stream_id": stream}).to_string();
-    let patch = &PatchStream::parse(body.as_bytes(), &EgressPolicy::public()).unwrap();
-    let put = &ReplaceStream::parse(body.as_bytes(), &EgressPolicy::public()).unwrap();
+    let patch =
+        &PatchStream::parse(body.as_bytes(), &Profile::ssf(), &EgressPolicy::public()).unwrap();
+    let put =
+        &ReplaceStream::parse(body.as_bytes(), &Profile::ssf(), &EgressPolicy::public()).unwrap();
     let status = ssf_transmitter::stream::StreamStatus::Paused;
     let request = &StatusRequest::new(stream.clone(), status, None);
     let changed = || SubjectRequest::new(stream.clone(), subject("user"));
@@ -175,6 +177,7 @@ fn every_error_has_an_answer_that_tells_the_receiver_nothing_of_the_cause() {
         (Error::Keys(KeyError::UnknownKey(KeyId::parse("k-secret").unwrap())), 500),
         (Error::Store(StoreError::NotFound), 404),
         (Error::Store(StoreError::StreamLimit), 409),
+        (Error::Store(StoreError::TenantStreamLimit), 409),
         (Error::Store(StoreError::Suspended), 403),
         (Error::Store(StoreError::Conflict), 503),
         (Error::Store(StoreError::Unavailable(cause())), 503),
@@ -204,7 +207,8 @@ fn no_debug_form_shows_a_secret_p13() {
         "method": "urn:ietf:rfc:8935", "endpoint_url": ONE,
         "authorization_header": format!("Bearer {SECRET}\r\nx: y")
     }});
-    let refused = CreateStream::parse(wrong.to_string().as_bytes(), &EgressPolicy::public());
+    let refused =
+        CreateStream::parse(wrong.to_string().as_bytes(), &Profile::ssf(), &EgressPolicy::public());
     show(&Error::from(refused.unwrap_err()));
     // A SET that is claimed and being signed.
     world.emit("user", "a");

@@ -20,8 +20,8 @@ use ssf_transmitter::id::{
 use ssf_transmitter::keys::local::{LocalKeys, SigningKey};
 use ssf_transmitter::keys::{KeyError, KeyProvider, KeySet, SignBatch, Signed};
 use ssf_transmitter::protocol::{
-    CreateStream, PatchStream, PollReply, PollRequest, Refusal, RequestedDelivery, StatusRequest,
-    SubjectRequest, VerificationRequest,
+    CreateStream, PatchStream, PollReply, PollRequest, Profile, Refusal, RequestedDelivery,
+    StatusRequest, SubjectRequest, VerificationRequest,
 };
 use ssf_transmitter::set::Algorithm;
 use ssf_transmitter::store::memory::MemoryStore;
@@ -53,6 +53,7 @@ pub(crate) struct World {
     pub(crate) transmitter: Transmitter,
     pub(crate) receivers: Receivers,
     config: Config,
+    profile: Profile,
 }
 
 impl World {
@@ -63,23 +64,32 @@ impl World {
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
         change(&mut config);
+        Self::build(config, Profile::ssf())
+    }
+
+    pub(crate) fn with_profile(profile: Profile) -> Self {
+        Self::build(Config::default(), profile)
+    }
+
+    fn build(config: Config, profile: Profile) -> Self {
         let clock = VirtualClock::new(START);
         let store = Arc::new(MemoryStore::new());
         let keys = ScriptedKeys::new("k-1", clock.clone());
         let receiver = ScriptedDeliverer::new();
         let notices = Notices::default();
-        let transmitter = transmitter(&store, &keys, &receiver, &config, 1, clock.clone())
+        let with = (&config, &profile);
+        let transmitter = transmitter(&store, &keys, &receiver, with, 1, clock.clone())
             .with_observer(notices.clone())
             .build()
             .unwrap();
         let receivers = transmitter.receivers();
-        Self { clock, store, keys, receiver, notices, transmitter, receivers, config }
+        Self { clock, store, keys, receiver, notices, transmitter, receivers, config, profile }
     }
 
     /// A second process over the same store.
     pub(crate) fn second_process(&self) -> Transmitter {
-        let Self { clock, store, keys, receiver, config, .. } = self;
-        transmitter(store, keys, receiver, config, 2, clock.clone()).build().unwrap()
+        let Self { clock, store, keys, receiver, config, profile, .. } = self;
+        transmitter(store, keys, receiver, (config, profile), 2, clock.clone()).build().unwrap()
     }
 
     pub(crate) fn push_stream(&self, endpoint: &str) -> StreamId {
@@ -200,8 +210,12 @@ impl World {
 
     pub(crate) fn patch(&self, stream: &StreamId, mut body: Value) {
         body["stream_id"] = stream.as_str().into();
-        let request =
-            PatchStream::parse(body.to_string().as_bytes(), self.receivers.egress()).unwrap();
+        let request = PatchStream::parse(
+            body.to_string().as_bytes(),
+            self.receivers.profile(),
+            self.receivers.egress(),
+        )
+        .unwrap();
         ready(self.receivers.update_stream(&caller(), &request)).unwrap();
     }
 
@@ -260,7 +274,7 @@ fn transmitter(
     store: &Arc<MemoryStore>,
     keys: &ScriptedKeys,
     receiver: &ScriptedDeliverer,
-    config: &Config,
+    (config, profile): (&Config, &Profile),
     seed: u64,
     clock: impl Clock,
 ) -> TransmitterBuilder {
@@ -269,6 +283,7 @@ fn transmitter(
         .with_clock(clock)
         .with_entropy(SeededEntropy::new(seed))
         .with_config(config.clone())
+        .with_profile(profile.clone())
 }
 
 pub(crate) fn caller() -> Caller {

@@ -16,9 +16,9 @@ use crate::flags::Flags;
 /// # Errors
 /// When a token is given twice, or the keys of access tokens cannot be read.
 pub fn authenticator(flags: &Flags) -> Result<AnyOf, Box<dyn Error>> {
-    let mut tokens = StaticTokens::new();
+    let (mut tokens, profile) = (StaticTokens::new(), flags.profile());
     for receiver in &flags.receivers {
-        tokens = tokens.with_receiver(&receiver.token, receiver.caller.clone())?;
+        tokens = tokens.with_receiver(&receiver.token, receiver.caller(&profile))?;
     }
     let any = AnyOf::new().with(tokens);
     let (Some(jwks), Some(issuer), Some(audience)) =

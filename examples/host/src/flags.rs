@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Parser;
 use ssf_transmitter::auth::Caller;
 use ssf_transmitter::id::{Audience, ClientId, Issuer, Owner, Scope, TenantId};
+use ssf_transmitter::protocol::Profile;
 use ssf_transmitter::secret::Secret;
 use ssf_transmitter::stream::DefaultSubjects;
 
@@ -36,17 +37,18 @@ pub struct Flags {
     #[arg(long = "receiver", env = "SSF_RECEIVER", value_delimiter = ';', hide_env_values = true)]
     pub receivers: Vec<Receiver>,
 
-    /// The HTTP profile: `ssf`.
-    #[arg(long, env = "SSF_PROFILE", default_value = "ssf", value_parser = profile)]
-    pub profile: String,
+    /// The HTTP profile: SSF 1.0 itself, or the contract of SailPoint's SSF API.
+    #[arg(long, env = "SSF_PROFILE", default_value = "ssf")]
+    profile: ProfileName,
 
     /// Which subjects a new stream begins with: `ALL` or `NONE`.
     #[arg(long, env = "SSF_DEFAULT_SUBJECTS", default_value = "ALL", value_parser = subjects)]
     pub default_subjects: DefaultSubjects,
 
-    /// The least time between two verifications of a stream, in seconds.
-    #[arg(long, env = "SSF_MIN_VERIFICATION_INTERVAL", default_value = "10", value_parser = seconds)]
-    pub min_verification_interval: Duration,
+    /// The least time between two verifications of a stream, in seconds. Default: 10, or 300 in
+    /// the profile `sailpoint`.
+    #[arg(long, env = "SSF_MIN_VERIFICATION_INTERVAL", value_parser = seconds)]
+    min_verification_interval: Option<Duration>,
 
     /// After how many seconds without activity a stream is paused. Default: never.
     #[arg(long, env = "SSF_INACTIVITY_TIMEOUT", value_parser = seconds)]
@@ -93,17 +95,47 @@ pub struct Flags {
     rate_limit: Option<String>,
 }
 
+impl Flags {
+    /// The profile, with the numbers that were given.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        let mut profile = match self.profile {
+            ProfileName::Ssf => Profile::ssf(),
+            ProfileName::Sailpoint => Profile::sailpoint(),
+        };
+        if let Some(interval) = self.min_verification_interval {
+            profile.min_verification_interval = interval;
+        }
+        profile
+    }
+}
+
+/// The profiles that come with the library.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum ProfileName {
+    Ssf,
+    Sailpoint,
+}
+
 /// A receiver with its static bearer token.
 #[derive(Clone, Debug)]
 pub struct Receiver {
     /// The token.
     pub token: Secret,
-    /// The receiver it stands for.
-    pub caller: Caller,
+    owner: Owner,
+    audience: Audience,
+    /// What it may do; without any given: everything.
+    scopes: Option<Vec<Scope>>,
 }
 
-/// What a receiver may do when its scopes are not given.
-const ALL_SCOPES: &str = "ssf.read ssf.manage";
+impl Receiver {
+    /// The receiver as the transmitter with that profile knows it.
+    #[must_use]
+    pub fn caller(&self, profile: &Profile) -> Caller {
+        let scopes = self.scopes.clone().unwrap_or_else(|| profile.access.scopes());
+        Caller::new(self.owner.clone(), self.audience.clone(), scopes)
+    }
+}
 
 impl FromStr for Receiver {
     type Err = String;
@@ -115,22 +147,22 @@ impl FromStr for Receiver {
             .and_then(|first| first.split_once('='))
             .filter(|(_, token)| !token.is_empty())
             .ok_or("must begin with CLIENT_ID=TOKEN")?;
-        let (mut audience, mut org, mut scopes) = (client, "default", ALL_SCOPES);
+        let (mut audience, mut org, mut scopes) = (client, "default", None);
         for part in parts {
             match part.split_once('=') {
                 Some(("aud", value)) => audience = value,
                 Some(("org", value)) => org = value,
-                Some(("scope", value)) => scopes = value,
+                Some(("scope", value)) => scopes = Some(value),
                 _ => return Err("after the token only aud=, org= and scope= may come".to_owned()),
             }
         }
         let tenant = TenantId::parse(org).map_err(|e| format!("org {e}"))?;
         let client = ClientId::parse(client).map_err(|e| format!("client id {e}"))?;
         let audience = Audience::parse(audience).map_err(|e| format!("aud {e}"))?;
-        let scopes: Result<Vec<_>, _> = scopes.split_whitespace().map(Scope::parse).collect();
-        let scopes = scopes.map_err(|e| format!("scope {e}"))?;
-        let caller = Caller::new(Owner::new(tenant, client), audience, scopes);
-        Ok(Self { token: Secret::new(token), caller })
+        let parse = |scopes: &str| scopes.split_whitespace().map(Scope::parse).collect();
+        let scopes: Option<Result<Vec<_>, _>> = scopes.map(parse);
+        let scopes = scopes.transpose().map_err(|e| format!("scope {e}"))?;
+        Ok(Self { token: Secret::new(token), owner: Owner::new(tenant, client), audience, scopes })
     }
 }
 
@@ -161,13 +193,6 @@ fn store(text: &str) -> Result<String, String> {
     }
 }
 
-fn profile(text: &str) -> Result<String, String> {
-    match text {
-        "ssf" => Ok(text.to_owned()),
-        _ => Err("only `ssf` is there yet: the sailpoint profile comes later".to_owned()),
-    }
-}
-
 fn not_yet_rate_limit(_: &str) -> Result<String, String> {
     Err("rate limits are not there yet".to_owned())
 }
@@ -185,9 +210,12 @@ mod tests {
     fn a_receiver_has_defaults_for_all_but_its_token() {
         let receiver: Receiver = "rp=t0ken".parse().unwrap();
         assert_eq!(receiver.token.expose(), "t0ken");
-        assert_eq!(receiver.caller.audience.as_str(), "rp");
-        assert_eq!(receiver.caller.owner.tenant.as_str(), "default");
-        assert_eq!(receiver.caller.scopes.len(), 2);
+        assert_eq!(receiver.audience.as_str(), "rp");
+        assert_eq!(receiver.owner.tenant.as_str(), "default");
+        for profile in [Profile::ssf(), Profile::sailpoint()] {
+            let all: Vec<_> = profile.access.scopes();
+            assert_eq!(receiver.caller(&profile).scopes, all.into_iter().collect());
+        }
     }
 
     #[test]
@@ -195,9 +223,21 @@ mod tests {
         let text = "rp=t=,aud=https://rp.example,org=acme,scope=ssf.read";
         let receiver: Receiver = text.parse().unwrap();
         assert_eq!(receiver.token.expose(), "t=");
-        assert_eq!(receiver.caller.audience.as_str(), "https://rp.example");
-        assert_eq!(receiver.caller.owner.tenant.as_str(), "acme");
-        assert_eq!(receiver.caller.scopes, [Scope::parse("ssf.read").unwrap()].into());
+        let caller = receiver.caller(&Profile::ssf());
+        assert_eq!(caller.audience.as_str(), "https://rp.example");
+        assert_eq!(caller.owner.tenant.as_str(), "acme");
+        assert_eq!(caller.scopes, [Scope::parse("ssf.read").unwrap()].into());
+    }
+
+    #[test]
+    fn the_interval_of_verifications_is_that_of_the_profile_unless_given() {
+        let interval = |flags: &[&'static str]| {
+            parse(flags.iter().copied()).unwrap().profile().min_verification_interval
+        };
+        assert_eq!(interval(&[]), Duration::from_secs(10));
+        assert_eq!(interval(&["--profile", "sailpoint"]), Duration::from_secs(300));
+        let given = ["--profile", "sailpoint", "--min-verification-interval", "0.5"];
+        assert_eq!(interval(&given), Duration::from_millis(500));
     }
 
     #[test]
@@ -223,11 +263,9 @@ mod tests {
 
     #[test]
     fn what_comes_later_is_refused_by_name() {
-        for (flag, word) in [
-            (["--store", "sqlite:x.db"], "sqlite"),
-            (["--profile", "sailpoint"], "sailpoint"),
-            (["--rate-limit", "1/1"], "rate limits"),
-        ] {
+        for (flag, word) in
+            [(["--store", "sqlite:x.db"], "sqlite"), (["--rate-limit", "1/1"], "rate limits")]
+        {
             let error = parse(flag).unwrap_err();
             assert!(error.contains(word) && error.contains(flag[0]), "{error}");
         }

@@ -39,7 +39,6 @@ pub fn transmitter(flags: &Flags, url: &str) -> Result<Transmitter, Box<dyn Erro
     let mut config = Config::default();
     config.egress = egress;
     config.default_subjects = flags.default_subjects;
-    config.min_verification_interval = flags.min_verification_interval;
     config.inactivity_timeout = flags.inactivity_timeout;
     config.poll_timeout = flags.poll_timeout;
     config.lease = flags.lease;
@@ -54,6 +53,7 @@ pub fn transmitter(flags: &Flags, url: &str) -> Result<Transmitter, Box<dyn Erro
         .with_clock(TokioClock)
         .with_deliverer(client.build()?)
         .with_config(config)
+        .with_profile(flags.profile())
         .build()?)
 }
 

@@ -179,7 +179,8 @@ impl Supplied {
         record: &StreamRecord,
         context: &StreamContext<'_>,
     ) -> Result<(), InvalidRequest> {
-        let Ok(Value::Object(now)) = serde_json::to_value(StreamView::of(record, context)) else {
+        let Ok(Value::Object(now)) = serde_json::to_value(StreamView::of_changed(record, context))
+        else {
             return Ok(());
         };
         for (name, given) in &self.0 {
@@ -207,14 +208,13 @@ fn same(own: &Value, given: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use serde_json::json;
 
     use super::super::tests::record;
     use super::*;
     use crate::event::types;
     use crate::protocol::paths::Paths;
+    use crate::protocol::profile::Profile;
 
     const PUSH: &str = "urn:ietf:rfc:8935";
 
@@ -229,16 +229,17 @@ mod tests {
     }
 
     fn with_context<T>(run: impl FnOnce(&StreamContext<'_>, &EgressPolicy) -> T) -> T {
-        let paths = Paths::new(&record().issuer);
+        let profile = Profile::ssf();
+        let paths = Paths::new(&record().issuer, &profile);
         let supported = [types::session_revoked(), types::credential_change()];
-        let interval = Duration::from_secs(10);
-        run(&StreamContext::new(&paths, &supported, interval, None), &EgressPolicy::public())
+        run(&StreamContext::new(&profile, &paths, &supported, None), &EgressPolicy::public())
     }
 
     fn patch(stream: StreamRecord, mut body: Value) -> Result<StreamRecord, InvalidRequest> {
         body["stream_id"] = "s-1".into();
         with_context(|context, egress| {
-            let patch = PatchStream::parse(body.to_string().as_bytes(), egress).unwrap();
+            let patch =
+                PatchStream::parse(body.to_string().as_bytes(), context.profile, egress).unwrap();
             patch.apply(stream, context, egress, Timestamp::default())
         })
     }
@@ -246,7 +247,8 @@ mod tests {
     fn replace(stream: StreamRecord, mut body: Value) -> Result<StreamRecord, InvalidRequest> {
         body["stream_id"] = "s-1".into();
         with_context(|context, egress| {
-            let replace = ReplaceStream::parse(body.to_string().as_bytes(), egress).unwrap();
+            let replace =
+                ReplaceStream::parse(body.to_string().as_bytes(), context.profile, egress).unwrap();
             replace.apply(stream, context, Timestamp::default())
         })
     }

@@ -2,13 +2,15 @@
 
 mod apply;
 mod parse;
+mod query;
 mod view;
 
 pub(super) use parse::required_stream_id;
 pub use parse::{
     CreateStream, DeliveryMethod, DeliveryPatch, EndpointPatch, MemberChange, PatchStream,
-    ReplaceStream, RequestedDelivery, Supplied, requested_stream_id,
+    ReplaceStream, RequestedDelivery, Supplied,
 };
+pub use query::StreamsQuery;
 pub use view::{DeliveryView, StreamContext, StreamView};
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Stream requests, from bytes into commands.
 
 use serde_json::Value;
-use url::form_urlencoded;
 
 use crate::egress::EgressPolicy;
 use crate::id::{EventType, StreamId};
 use crate::protocol::json::{self, Members};
+use crate::protocol::profile::{Presence, Profile, UpdateTime};
 use crate::protocol::refusal::{InvalidRequest, Problem, Refusal};
 use crate::stream::{AuthorizationHeader, EndpointUrl, POLL_METHOD, PUSH_METHOD, PushDelivery};
 
@@ -116,13 +116,21 @@ pub enum MemberChange<T> {
 #[non_exhaustive]
 pub struct Supplied(pub(super) Vec<(&'static str, Value)>);
 
-const SUPPLIED: [&str; 6] = [
+/// The members that a receiver chooses.
+const CHOSEN: [&str; 3] = ["delivery", "events_requested", "description"];
+
+/// When the stream was changed, in profiles that say so.
+const UPDATED_AT: &str = "updatedAt";
+
+/// The members that the transmitter supplies.
+const SUPPLIED: [&str; 7] = [
     "iss",
     "aud",
     "events_supported",
     "events_delivered",
     "min_verification_interval",
     "inactivity_timeout",
+    UPDATED_AT,
 ];
 
 /// The most event types a receiver may ask for.
@@ -141,19 +149,37 @@ impl CreateStream {
     ///
     /// # Errors
     /// [`InvalidRequest`] naming the member at fault.
-    pub fn parse(body: &[u8], egress: &EgressPolicy) -> Result<Self, InvalidRequest> {
+    pub fn parse(
+        body: &[u8],
+        profile: &Profile,
+        egress: &EgressPolicy,
+    ) -> Result<Self, InvalidRequest> {
         let map = json::object(body)?;
         let members = Members::of(&map);
-        let delivery = match members.members("delivery")? {
+        members.only(profile, &[&CHOSEN])?;
+        let delivery = match delivery(&members, profile, egress)? {
             // SSF 1.0 §8.1.1.1: without `delivery`, poll is meant.
             None => RequestedDelivery::Poll,
-            Some(delivery) => requested(DeliveryPatch::read(&delivery, egress)?)?,
+            Some(delivery) => requested(delivery)?,
         };
         Ok(Self {
             delivery,
             events_requested: event_types(&members)?,
             description: members.string("description")?.map(cut),
         })
+    }
+}
+
+/// The whole `delivery` of a creation or replacement.
+fn delivery(
+    members: &Members<'_>,
+    profile: &Profile,
+    egress: &EgressPolicy,
+) -> Result<Option<DeliveryPatch>, InvalidRequest> {
+    match (members.members("delivery")?, profile.delivery) {
+        (Some(delivery), _) => DeliveryPatch::read(&delivery, profile, egress).map(Some),
+        (None, Presence::Optional) => Ok(None),
+        (None, Presence::Required) => Err(members.fault("delivery", Problem::Missing)),
     }
 }
 
@@ -188,13 +214,30 @@ pub(super) fn push_endpoint(
     Ok(endpoint)
 }
 
+impl DeliveryMethod {
+    /// The method URI (SSF 1.0 §6.1).
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Push => PUSH_METHOD,
+            Self::Poll => POLL_METHOD,
+        }
+    }
+}
+
 impl DeliveryPatch {
-    fn read(delivery: &Members<'_>, egress: &EgressPolicy) -> Result<Self, InvalidRequest> {
+    fn read(
+        delivery: &Members<'_>,
+        profile: &Profile,
+        egress: &EgressPolicy,
+    ) -> Result<Self, InvalidRequest> {
+        delivery.only(profile, &[&["method", "endpoint_url", "authorization_header"]])?;
         let method = match delivery.string("method")? {
             None => None,
-            Some(PUSH_METHOD) => Some(DeliveryMethod::Push),
-            Some(POLL_METHOD) => Some(DeliveryMethod::Poll),
-            Some(_) => return Err(delivery.fault("method", Problem::Method)),
+            Some(text) => {
+                let known = profile.delivery_methods.iter().find(|known| known.as_str() == text);
+                Some(*known.ok_or_else(|| delivery.fault("method", Problem::Method))?)
+            }
         };
         let endpoint = match (delivery.string("endpoint_url")?, method) {
             (None, _) => None,
@@ -205,14 +248,12 @@ impl DeliveryPatch {
                 Some(EndpointPatch::AsWritten(text.to_owned()))
             }
         };
-        let authorization = match delivery.get("authorization_header") {
-            None => MemberChange::Keep,
-            Some(Value::Null) => MemberChange::Remove,
-            Some(_) => {
-                let text = delivery.string("authorization_header")?.unwrap_or_default();
-                let problem = |e| delivery.fault("authorization_header", Problem::Authorization(e));
-                MemberChange::Set(AuthorizationHeader::parse(text).map_err(problem)?)
-            }
+        let authorization = if delivery.removes(profile, "authorization_header") {
+            MemberChange::Remove
+        } else {
+            let problem = |e| delivery.fault("authorization_header", Problem::Authorization(e));
+            let header = delivery.string("authorization_header")?.map(AuthorizationHeader::parse);
+            header.transpose().map_err(problem)?.map_or(MemberChange::Keep, MemberChange::Set)
         };
         Ok(Self { method, endpoint, authorization })
     }
@@ -223,25 +264,27 @@ impl PatchStream {
     ///
     /// # Errors
     /// [`Refusal::Invalid`] naming the member at fault, or [`Refusal::UnknownStream`].
-    pub fn parse(body: &[u8], egress: &EgressPolicy) -> Result<Self, Refusal> {
+    pub fn parse(body: &[u8], profile: &Profile, egress: &EgressPolicy) -> Result<Self, Refusal> {
         let map = json::object(body)?;
         let members = Members::of(&map);
+        members.only(profile, &[&["stream_id"], &CHOSEN, &SUPPLIED])?;
         let delivery = members.members("delivery")?;
-        let events_requested = match members.get("events_requested") {
-            Some(Value::Null) => MemberChange::Remove,
-            _ => event_types(&members)?.map_or(MemberChange::Keep, MemberChange::Set),
+        let events_requested = if members.removes(profile, "events_requested") {
+            MemberChange::Remove
+        } else {
+            event_types(&members)?.map_or(MemberChange::Keep, MemberChange::Set)
         };
-        let description = match members.get("description") {
-            Some(Value::Null) => MemberChange::Remove,
-            _ => members
-                .string("description")?
-                .map_or(MemberChange::Keep, |d| MemberChange::Set(cut(d))),
+        let description = if members.removes(profile, "description") {
+            MemberChange::Remove
+        } else {
+            let text = members.string("description")?;
+            text.map_or(MemberChange::Keep, |text| MemberChange::Set(cut(text)))
         };
         Ok(Self {
-            delivery: delivery.map(|d| DeliveryPatch::read(&d, egress)).transpose()?,
+            delivery: delivery.map(|d| DeliveryPatch::read(&d, profile, egress)).transpose()?,
             events_requested,
             description,
-            supplied: Supplied::read(&members),
+            supplied: Supplied::read(&members, profile),
             stream_id: required_stream_id(&members)?,
         })
     }
@@ -252,11 +295,11 @@ impl ReplaceStream {
     ///
     /// # Errors
     /// [`Refusal::Invalid`] naming the member at fault, or [`Refusal::UnknownStream`].
-    pub fn parse(body: &[u8], egress: &EgressPolicy) -> Result<Self, Refusal> {
+    pub fn parse(body: &[u8], profile: &Profile, egress: &EgressPolicy) -> Result<Self, Refusal> {
         let map = json::object(body)?;
         let members = Members::of(&map);
-        let delivery = members.members("delivery")?;
-        let delivery = delivery.map(|d| DeliveryPatch::read(&d, egress)).transpose()?;
+        members.only(profile, &[&["stream_id"], &CHOSEN, &SUPPLIED])?;
+        let delivery = delivery(&members, profile, egress)?;
         let poll_endpoint = match delivery.as_ref().and_then(|d| d.endpoint.as_ref()) {
             Some(EndpointPatch::AsWritten(text)) => Some(text.clone()),
             Some(EndpointPatch::Push(_)) | None => None,
@@ -266,16 +309,17 @@ impl ReplaceStream {
             poll_endpoint,
             events_requested: event_types(&members)?,
             description: members.string("description")?.map(cut),
-            supplied: Supplied::read(&members),
+            supplied: Supplied::read(&members, profile),
             stream_id: required_stream_id(&members)?,
         })
     }
 }
 
 impl Supplied {
-    fn read(members: &Members<'_>) -> Self {
+    fn read(members: &Members<'_>, profile: &Profile) -> Self {
+        let shown = |name: &&str| *name != UPDATED_AT || profile.update_time != UpdateTime::Hidden;
         let present = |name| members.get(name).map(|value| (name, value.clone()));
-        Self(SUPPLIED.into_iter().filter_map(present).collect())
+        Self(SUPPLIED.into_iter().filter(shown).filter_map(present).collect())
     }
 }
 
@@ -284,24 +328,6 @@ pub(in crate::protocol) fn required_stream_id(members: &Members<'_>) -> Result<S
     let text = members.required_string("stream_id")?;
     // An identifier that no stream can have is that of an unknown stream.
     StreamId::parse(text).map_err(|_| Refusal::UnknownStream)
-}
-
-/// The `stream_id` of a query: absent, or what it names. Empty or given twice is a fault, never
-/// the list of all streams.
-///
-/// # Errors
-/// [`Refusal::Invalid`], or [`Refusal::UnknownStream`] for what no stream can be called.
-pub fn requested_stream_id(query: Option<&str>) -> Result<Option<StreamId>, Refusal> {
-    let query = query.unwrap_or_default().as_bytes();
-    let mut ids = form_urlencoded::parse(query).filter(|(name, _)| name == "stream_id");
-    let Some((_, id)) = ids.next() else { return Ok(None) };
-    if ids.next().is_some() {
-        return Err(InvalidRequest::new("stream_id", Problem::Duplicate).into());
-    }
-    if id.is_empty() {
-        return Err(InvalidRequest::new("stream_id", Problem::Missing).into());
-    }
-    StreamId::parse(&id).map(Some).map_err(|_| Refusal::UnknownStream)
 }
 
 fn event_types(members: &Members<'_>) -> Result<Option<Vec<EventType>>, InvalidRequest> {
@@ -323,7 +349,7 @@ mod tests {
     use super::*;
 
     fn create(body: &Value) -> Result<CreateStream, InvalidRequest> {
-        CreateStream::parse(body.to_string().as_bytes(), &EgressPolicy::public())
+        CreateStream::parse(body.to_string().as_bytes(), &Profile::ssf(), &EgressPolicy::public())
     }
 
     fn member<T>(result: Result<T, Refusal>) -> String {
@@ -385,7 +411,8 @@ mod tests {
     #[test]
     fn a_patch_tells_absent_from_null() {
         let patch = |body: Value| {
-            PatchStream::parse(body.to_string().as_bytes(), &EgressPolicy::public()).unwrap()
+            let (profile, egress) = (Profile::ssf(), EgressPolicy::public());
+            PatchStream::parse(body.to_string().as_bytes(), &profile, &egress).unwrap()
         };
         let kept = patch(json!({"stream_id": "s"}));
         assert_eq!(
@@ -401,9 +428,9 @@ mod tests {
 
     #[test]
     fn a_change_without_stream_id_is_invalid_ssf_1_0_8_1_1_3() {
-        let egress = EgressPolicy::public();
-        let patch = |body: &str| member(PatchStream::parse(body.as_bytes(), &egress));
-        let replace = |body: &str| member(ReplaceStream::parse(body.as_bytes(), &egress));
+        let (profile, egress) = (Profile::ssf(), EgressPolicy::public());
+        let patch = |body: &str| member(PatchStream::parse(body.as_bytes(), &profile, &egress));
+        let replace = |body: &str| member(ReplaceStream::parse(body.as_bytes(), &profile, &egress));
         assert_eq!(patch("{}"), "stream_id");
         assert_eq!(replace(r#"{"stream_id":""}"#), "stream_id");
         assert_eq!(patch(r#"{"stream_id":"a/b"}"#), "UnknownStream");
@@ -411,38 +438,29 @@ mod tests {
 
     #[test]
     fn a_wrong_delivery_of_a_change_comes_before_an_unknown_stream() {
-        let egress = EgressPolicy::public();
+        let (profile, egress) = (Profile::ssf(), EgressPolicy::public());
         let push = |url: &str| json!({"method": PUSH_METHOD, "endpoint_url": url});
         let body = |delivery: &Value| json!({"stream_id": "a/b", "delivery": delivery}).to_string();
         for delivery in [push("https://127.0.0.1"), push("http://rp.example")] {
             let body = body(&delivery);
-            let patched = member(PatchStream::parse(body.as_bytes(), &egress));
-            let replaced = member(ReplaceStream::parse(body.as_bytes(), &egress));
+            let patched = member(PatchStream::parse(body.as_bytes(), &profile, &egress));
+            let replaced = member(ReplaceStream::parse(body.as_bytes(), &profile, &egress));
             let expected = "delivery.endpoint_url".to_owned();
             assert_eq!((patched, replaced), (expected.clone(), expected), "{body}");
         }
-        let replaced = ReplaceStream::parse(body(&json!({})).as_bytes(), &egress);
+        let replaced = ReplaceStream::parse(body(&json!({})).as_bytes(), &profile, &egress);
         assert_eq!(member(replaced), "delivery.method");
-    }
-
-    #[test]
-    fn an_empty_stream_id_in_a_query_is_a_fault_never_the_list() {
-        assert_eq!(requested_stream_id(None), Ok(None));
-        assert_eq!(requested_stream_id(Some("x=1")), Ok(None));
-        assert_eq!(requested_stream_id(Some("stream_id=s-1")), Ok(StreamId::parse("s-1").ok()));
-        assert_eq!(member(requested_stream_id(Some("stream_id="))), "stream_id");
-        assert_eq!(member(requested_stream_id(Some("stream_id"))), "stream_id");
-        assert_eq!(member(requested_stream_id(Some("stream_id=a&stream_id=b"))), "stream_id");
-        assert_eq!(member(requested_stream_id(Some("stream_id=%2F"))), "UnknownStream");
     }
 
     proptest::proptest! {
         #[test]
-        fn no_bytes_make_it_panic(body: Vec<u8>, query: String) {
-            let _ = CreateStream::parse(&body, &EgressPolicy::public());
-            let _ = PatchStream::parse(&body, &EgressPolicy::public());
-            let _ = ReplaceStream::parse(&body, &EgressPolicy::public());
-            let _ = requested_stream_id(Some(&query));
+        fn no_bytes_make_it_panic(body: Vec<u8>) {
+            let egress = EgressPolicy::public();
+            for profile in [Profile::ssf(), Profile::sailpoint()] {
+                let _ = CreateStream::parse(&body, &profile, &egress);
+                let _ = PatchStream::parse(&body, &profile, &egress);
+                let _ = ReplaceStream::parse(&body, &profile, &egress);
+            }
         }
     }
 }

@@ -6,18 +6,19 @@ use serde::Serialize;
 
 use crate::id::{Audience, EventType, Issuer, StreamId};
 use crate::protocol::paths::{Endpoint, Paths};
+use crate::protocol::profile::{Profile, UpdateTime};
 use crate::stream::{Delivery, StreamRecord};
 
 /// What the transmitter adds to a record to make it the configuration a receiver sees.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct StreamContext<'a> {
+    /// How streams are shown.
+    pub profile: &'a Profile,
     /// Where poll endpoints are.
     pub paths: &'a Paths,
     /// The event types this receiver may have.
     pub events_supported: &'a [EventType],
-    /// The least time between two requests for verification.
-    pub min_verification_interval: Duration,
     /// After how long without activity a stream is paused.
     pub inactivity_timeout: Option<Duration>,
 }
@@ -26,12 +27,12 @@ impl<'a> StreamContext<'a> {
     /// The context of a stream.
     #[must_use]
     pub const fn new(
+        profile: &'a Profile,
         paths: &'a Paths,
         events_supported: &'a [EventType],
-        min_verification_interval: Duration,
         inactivity_timeout: Option<Duration>,
     ) -> Self {
-        Self { paths, events_supported, min_verification_interval, inactivity_timeout }
+        Self { profile, paths, events_supported, inactivity_timeout }
     }
 
     /// The event types a stream delivers: those asked for that are supported; all supported ones
@@ -76,6 +77,9 @@ pub struct StreamView {
     /// The receiver's description.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// When it was changed (RFC 3339), in answers to a change and where the profile says so.
+    #[serde(rename = "updatedAt", skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<String>,
 }
 
 /// The delivery of a stream, without its secret.
@@ -100,10 +104,21 @@ impl StreamView {
             events_supported: context.events_supported.to_vec(),
             events_requested: record.events_requested.clone(),
             events_delivered: record.events_delivered.clone(),
-            min_verification_interval: whole_seconds(context.min_verification_interval),
+            min_verification_interval: whole_seconds(context.profile.min_verification_interval),
             inactivity_timeout: context.inactivity_timeout.map(whole_seconds),
             description: record.description.clone(),
+            updated_at: None,
         }
+    }
+
+    /// The configuration of a stream as the answer to a change shows it.
+    #[must_use]
+    pub fn of_changed(record: &StreamRecord, context: &StreamContext<'_>) -> Self {
+        let updated_at = match context.profile.update_time {
+            UpdateTime::Hidden => None,
+            UpdateTime::AfterChanges => Some(record.updated_at.to_string()),
+        };
+        Self { updated_at, ..Self::of(record, context) }
     }
 }
 
@@ -113,7 +128,10 @@ impl DeliveryView {
     pub fn of(record: &StreamRecord, paths: &Paths) -> Self {
         let endpoint_url = match &record.delivery {
             Delivery::Push(push) => push.endpoint.as_str().to_owned(),
-            Delivery::Poll => paths.url(&Endpoint::Poll(Some(record.stream_id.clone()))),
+            // Where polling ended there is none to tell.
+            Delivery::Poll => {
+                paths.url(&Endpoint::Poll(Some(record.stream_id.clone()))).unwrap_or_default()
+            }
         };
         Self { method: record.delivery.method(), endpoint_url }
     }
@@ -135,10 +153,11 @@ mod tests {
 
     #[test]
     fn a_configuration_has_the_members_of_ssf_1_0_8_1_1() {
-        let paths = Paths::new(&record().issuer);
-        let supported = [types::session_revoked()];
         let interval = Duration::from_millis(500);
-        let context = StreamContext::new(&paths, &supported, interval, Some(interval * 4));
+        let profile = Profile { min_verification_interval: interval, ..Profile::ssf() };
+        let paths = Paths::new(&record().issuer, &profile);
+        let supported = [types::session_revoked()];
+        let context = StreamContext::new(&profile, &paths, &supported, Some(interval * 4));
         let mut stream = record();
         stream.events_delivered = context.delivered(None);
         let expected = json!({
@@ -155,13 +174,26 @@ mod tests {
             "inactivity_timeout": 2
         });
         assert_eq!(serde_json::to_value(StreamView::of(&stream, &context)).unwrap(), expected);
+        let changed = StreamView::of_changed(&stream, &context);
+        assert_eq!(serde_json::to_value(changed).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_answer_to_a_change_tells_its_time_where_the_profile_says_so_rfc_3339() {
+        let profile = Profile::sailpoint();
+        let paths = Paths::new(&record().issuer, &profile);
+        let context = StreamContext::new(&profile, &paths, &[], None);
+        let changed = StreamView::of_changed(&record(), &context);
+        assert_eq!(changed.updated_at.as_deref(), Some("1970-01-01T00:16:40Z"));
+        assert_eq!(StreamView::of(&record(), &context).updated_at, None);
     }
 
     #[test]
     fn what_is_delivered_is_what_is_both_supported_and_requested() {
-        let paths = Paths::new(&record().issuer);
+        let profile = Profile::ssf();
+        let paths = Paths::new(&record().issuer, &profile);
         let supported = [types::session_revoked(), types::credential_change()];
-        let context = StreamContext::new(&paths, &supported, Duration::ZERO, None);
+        let context = StreamContext::new(&profile, &paths, &supported, None);
         assert_eq!(context.delivered(None), supported);
         assert_eq!(context.delivered(Some(&[])), []);
         let unknown = EventType::parse("urn:example:unknown").unwrap();
@@ -171,8 +203,9 @@ mod tests {
 
     #[test]
     fn the_secret_never_comes_out() {
-        let paths = Paths::new(&record().issuer);
-        let context = StreamContext::new(&paths, &[], Duration::ZERO, None);
+        let profile = Profile::ssf();
+        let paths = Paths::new(&record().issuer, &profile);
+        let context = StreamContext::new(&profile, &paths, &[], None);
         let mut stream = record();
         stream.delivery = Delivery::Push(PushDelivery::new(
             EndpointUrl::parse("https://rp.example.net/e").unwrap(),

@@ -5,19 +5,23 @@ use async_trait::async_trait;
 use super::MemoryStore;
 use super::interest::takes_entries;
 use super::state::IssuerState;
-use crate::id::{Issuer, Owner, StreamId};
+use crate::id::{Issuer, Owner, StreamId, TenantId};
 use crate::outbox::{Discard, Happening, Lane, RoundTrip};
 use crate::store::{
     Acknowledged, Acknowledgement, Activity, Change, ChangeMark, Deleted, HandOut, HandOutRequest,
     KeepToken, Kept, NewVerification, Queue, ReceiverStore, Settled, StartedBy, StoreError,
     StreamUpdate, SubjectChange, VerificationQueued, Watched,
 };
-use crate::stream::{StreamRecord, StreamStatus};
+use crate::stream::{StreamQuota, StreamRecord, StreamStatus};
 
 #[async_trait]
 impl ReceiverStore for MemoryStore {
-    async fn create_stream(&self, record: StreamRecord, most: u32) -> Result<(), StoreError> {
-        self.lock().of(&record.issuer.clone()).create(record, most)
+    async fn create_stream(
+        &self,
+        record: StreamRecord,
+        quota: StreamQuota,
+    ) -> Result<(), StoreError> {
+        self.lock().of(&record.issuer.clone()).create(record, quota)
     }
 
     async fn read_stream(
@@ -133,18 +137,27 @@ impl ReceiverStore for MemoryStore {
 }
 
 impl IssuerState {
-    fn create(&mut self, record: StreamRecord, most: u32) -> Result<(), StoreError> {
+    fn create(&mut self, record: StreamRecord, quota: StreamQuota) -> Result<(), StoreError> {
         if self.suspended.contains(&record.owner) {
             return Err(StoreError::Suspended);
         }
-        if self.owners.get(&record.owner).map_or(0, Vec::len) >= most as usize {
+        if self.owners.get(&record.owner).map_or(0, Vec::len) >= quota.receiver as usize {
             return Err(StoreError::StreamLimit);
+        }
+        if quota.tenant.is_some_and(|most| self.of_tenant(&record.owner.tenant) >= most as usize) {
+            return Err(StoreError::TenantStreamLimit);
         }
         if self.streams.contains_key(&record.stream_id) {
             return Err(StoreError::IdTaken);
         }
         self.insert(record);
         Ok(())
+    }
+
+    /// How many streams the owners of a tenant have together.
+    fn of_tenant(&self, tenant: &TenantId) -> usize {
+        let of_tenant = self.owners.iter().filter(|(owner, _)| owner.tenant == *tenant);
+        of_tenant.map(|(_, streams)| streams.len()).sum()
     }
 
     fn update(&mut self, update: StreamUpdate) -> Result<StreamRecord, StoreError> {

@@ -9,7 +9,7 @@ use ssf_transmitter::store::{
     KeepToken, Kept, NewVerification, Queue, ReceiverStore, Settled, StartedBy, StoreError,
     StreamUpdate, SubjectChange, VerificationQueued, Watched,
 };
-use ssf_transmitter::stream::{DefaultSubjects, StreamRecord, StreamStatus};
+use ssf_transmitter::stream::{DefaultSubjects, StreamQuota, StreamRecord, StreamStatus};
 use ssf_transmitter::subject::Subject;
 use ssf_transmitter::timestamp::Timestamp;
 
@@ -19,8 +19,12 @@ use super::stream::Stream;
 
 #[async_trait]
 impl ReceiverStore for VecStore {
-    async fn create_stream(&self, record: StreamRecord, most: u32) -> Result<(), StoreError> {
-        self.of(&record.issuer.clone(), |state| state.create(record, most))
+    async fn create_stream(
+        &self,
+        record: StreamRecord,
+        quota: StreamQuota,
+    ) -> Result<(), StoreError> {
+        self.of(&record.issuer.clone(), |state| state.create(record, quota))
     }
 
     async fn read_stream(
@@ -159,13 +163,18 @@ impl ReceiverStore for VecStore {
 }
 
 impl IssuerState {
-    fn create(&mut self, record: StreamRecord, most: u32) -> Result<(), StoreError> {
+    fn create(&mut self, record: StreamRecord, quota: StreamQuota) -> Result<(), StoreError> {
         if self.suspended.contains(&record.owner) {
             return Err(StoreError::Suspended);
         }
         let owned = self.streams.iter().filter(|stream| stream.record.owner == record.owner);
-        if owned.count() >= most as usize {
+        if owned.count() >= quota.receiver as usize {
             return Err(StoreError::StreamLimit);
+        }
+        let tenant = |stream: &&Stream| stream.record.owner.tenant == record.owner.tenant;
+        let in_tenant = self.streams.iter().filter(tenant).count();
+        if quota.tenant.is_some_and(|most| in_tenant >= most as usize) {
+            return Err(StoreError::TenantStreamLimit);
         }
         if self.find(&record.stream_id).is_some() {
             return Err(StoreError::IdTaken);
