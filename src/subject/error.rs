@@ -72,6 +72,10 @@ pub enum SubjectProblem {
     /// Not a path relative to a SCIM service (RFC 9967).
     #[error("must be a relative path")]
     NotRelativePath,
+    /// A number so large that its last digits may be lost (RFC 8259 §6): from 2^64 on, or at most
+    /// -2^63.
+    #[error("must be a number of at most 64 bits, or a string")]
+    TooLarge,
     /// Not an IPv4 or IPv6 address.
     #[error("must be an IP address")]
     NotIpAddress,
@@ -84,12 +88,9 @@ impl SubjectError {
 
     /// The same problem, seen from the object that holds the subject under that name.
     pub(super) fn inside(self, name: &str) -> Self {
-        let member = if self.member.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{name}.{}", self.member)
-        };
-        Self { member, ..self }
+        let separator =
+            if self.member.is_empty() || self.member.starts_with('[') { "" } else { "." };
+        Self { member: format!("{name}{separator}{}", self.member), ..self }
     }
 }
 

@@ -69,9 +69,10 @@ text! {
 
 text! {
     /// An email address (`addr-spec`, RFC 5322 §3.4.1): no display name, no angle brackets, no
-    /// comments, no white space.
+    /// comments, no folded lines.
     ///
-    /// * the local part is a `dot-atom` of at most 64 bytes; quoted local parts are refused;
+    /// * the local part is a `dot-atom` or a quoted string without control characters (RFC 5321
+    ///   §4.1.2), at most 64 bytes;
     /// * the domain is a host name or an address literal (RFC 5321 §4.1.2, §4.1.3), at most 255
     ///   bytes;
     /// * characters beyond ASCII are taken in both (RFC 6532 §3.2).
@@ -124,17 +125,50 @@ fn is_acct_uri(text: &str) -> bool {
 /// RFC 3986 §3.2.2 `host`, not empty.
 fn is_uri_host(host: &str) -> bool {
     match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(literal) => literal.parse::<Ipv6Addr>().is_ok(),
+        Some(literal) => is_ip_literal(literal),
         None => !host.is_empty() && is_encoded(host, is_name_byte),
     }
 }
 
-/// RFC 5322 §3.4.1 `addr-spec`, with the domain of RFC 5321: mail can be delivered to it.
+/// RFC 3986 §3.2.2: what stands in the brackets of an `IP-literal`.
+fn is_ip_literal(literal: &str) -> bool {
+    let future = |rest: &str| {
+        rest.split_once('.').is_some_and(|(version, address)| {
+            let hexadecimal = version.bytes().all(|c| c.is_ascii_hexdigit());
+            let known = |c: u8| is_name_byte(c) || c == b':';
+            hexadecimal && !version.is_empty() && !address.is_empty() && address.bytes().all(known)
+        })
+    };
+    literal.parse::<Ipv6Addr>().is_ok() || literal.strip_prefix(['v', 'V']).is_some_and(future)
+}
+
+/// RFC 5322 §3.4.1 `addr-spec`, with the parts of RFC 5321: mail can be delivered to it.
 fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
-    let local_ok =
-        local.len() <= 64 && local.split('.').all(|a| !a.is_empty() && a.chars().all(is_atext));
+    let local_ok = local.len() <= 64 && (is_dot_atom(local) || is_quoted(local));
     local_ok && domain.len() <= 255 && is_mail_domain(domain)
+}
+
+/// RFC 5322 §3.2.3 `dot-atom`, without what may surround it.
+fn is_dot_atom(local: &str) -> bool {
+    local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
+}
+
+/// RFC 5321 §4.1.2 `Quoted-string`; RFC 6531 §3.3 adds everything beyond ASCII.
+fn is_quoted(local: &str) -> bool {
+    let inner = local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let Some(mut characters) = inner.map(str::chars) else { return false };
+    while let Some(c) = characters.next() {
+        let ok = match c {
+            '"' => false,
+            '\\' => characters.next().is_some_and(|quoted| matches!(quoted, ' '..='~')),
+            c => c == ' ' || is_visible(c),
+        };
+        if !ok {
+            return false;
+        }
+    }
+    true
 }
 
 /// RFC 5322 §3.2.3 `atext`; RFC 6532 §3.2 adds everything beyond ASCII.
@@ -196,10 +230,36 @@ fn is_uri(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else { return false };
     let scheme_ok = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.bytes().all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(&c));
+    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    let (hierarchy, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = match hierarchy.strip_prefix("//") {
+        Some(place) => place.split_at(place.find('/').unwrap_or(place.len())),
+        None => ("", hierarchy),
+    };
     scheme_ok
-        && !rest.is_empty()
-        && rest.matches('#').count() <= 1
-        && is_encoded(rest, |c| is_path_byte(c) || b"?#[]".contains(&c))
+        && text.len() > scheme.len() + 1
+        && is_authority(authority)
+        && is_encoded(path, is_path_byte)
+        && is_encoded(query, |c| is_path_byte(c) || c == b'?')
+        && is_encoded(fragment, |c| is_path_byte(c) || c == b'?')
+}
+
+/// RFC 3986 §3.2: `[ userinfo "@" ] host [ ":" port ]`; the host may be empty. Brackets stand
+/// around an IP literal and nowhere else.
+fn is_authority(text: &str) -> bool {
+    let (user, place) = text.rsplit_once('@').unwrap_or(("", text));
+    let (host_ok, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((literal, port)) => (is_ip_literal(literal), port),
+        None => {
+            let (host, port) = place.split_at(place.find(':').unwrap_or(place.len()));
+            (is_encoded(host, is_name_byte), port)
+        }
+    };
+    let port_ok = match port.strip_prefix(':') {
+        Some(digits) => digits.bytes().all(|c| c.is_ascii_digit()),
+        None => port.is_empty(),
+    };
+    host_ok && port_ok && is_encoded(user, |c| is_name_byte(c) || c == b':')
 }
 
 /// RFC 3986 §3.3 `path-absolute` or `path-noscheme`.
@@ -259,7 +319,12 @@ mod tests {
     fn an_account_is_an_acct_uri_rfc_7565() {
         check(
             AcctUri::parse,
-            &["acct:user@example.com", "ACCT:a%40b@h", "acct:a!$&'()*+,;=~@[2001:db8::1]"],
+            &[
+                "acct:user@example.com",
+                "ACCT:a%40b@h",
+                "acct:a!$&'()*+,;=~@[2001:db8::1]",
+                "acct:a@[v1.x:y]",
+            ],
             &[
                 "user@example.com",
                 "acct:example.com",
@@ -272,6 +337,7 @@ mod tests {
                 "acct:a%4@h",
                 "acct:user@h:443",
                 "acct:user@[x]",
+                "acct:user@[v1]",
                 "mailto:user@example.com",
             ],
             SubjectProblem::NotAcctUri,
@@ -290,6 +356,11 @@ mod tests {
                 "u@[192.0.2.1]",
                 "u@[IPv6:2001:db8::1]",
                 "üser@bücher.example",
+                "\"user\"@example.com",
+                "\"a b@c..d\"@example.com",
+                "\"\\\"\\\\\"@[192.0.2.1]",
+                "\"\"@example.com",
+                "\"ü\"@example.com",
             ],
             &[
                 "user",
@@ -301,7 +372,16 @@ mod tests {
                 "user @example.com",
                 " user@example.com",
                 "user@example.com\n",
-                "\"user\"@example.com",
+                "\"user@example.com",
+                "user\"@example.com",
+                "\"us\"er\"@example.com",
+                "\"user\\\"@example.com",
+                "\"us\ter\"@example.com",
+                "\"us\\\ter\"@example.com",
+                "\"us\r\n er\"@example.com",
+                "\"a\".b@example.com",
+                "\"@example.com",
+                "\"Jane Doe\" <jane@example.com>",
                 "a..b@example.com",
                 ".a@example.com",
                 "a@b@example.com",
@@ -317,6 +397,10 @@ mod tests {
         );
         let long = format!("{}@example.com", "a".repeat(65));
         assert_eq!(EmailAddress::parse(long), Err(SubjectProblem::NotEmail));
+        let quoted =
+            |spaces| EmailAddress::parse(format!("\"{}\"@example.com", " ".repeat(spaces)));
+        assert_eq!(quoted(62).map(|_| ()), Ok(()));
+        assert_eq!(quoted(63), Err(SubjectProblem::NotEmail));
     }
 
     #[test]
@@ -369,8 +453,37 @@ mod tests {
                 "urn:uuid:4e851e98-83c4-4743-a5da-150ecb53042f",
                 "spiffe://example.org/ns/x",
                 "http://[2001:db8::1]/?q#f",
+                "http://u:p@[v7.x:y]:8443",
+                "ldap://example.com:389/c=GB?one??two",
+                "file:///a/b",
+                "a:?#",
+                "http:////x",
             ],
-            &["/relative", "example.com", "1a:b", "a:", ":b", "a:b c", "a:%zz", "a:é", "a:b#c#d"],
+            &[
+                "/relative",
+                "example.com",
+                "1a:b",
+                "a:",
+                ":b",
+                "a:b c",
+                "a:%zz",
+                "a:é",
+                "a:b#c#d",
+                "a:[b]",
+                "http://h/[b]",
+                "http://h/?[b]",
+                "http://h/#[b]",
+                "http://[h]/",
+                "http://[::1/",
+                "http://::1]/",
+                "http://[::1]x/",
+                "http://a[::1]/",
+                "http://[fe80::1%25en1]/",
+                "http://[v7]/",
+                "http://h:8o/",
+                "http://h:1:2/",
+                "http://a@b@h/",
+            ],
             SubjectProblem::NotUri,
         );
     }

@@ -240,7 +240,7 @@ impl SimpleSubject {
     ///
     /// # Errors
     /// When `uri` is not a relative path, `externalId` or `id` is not a text, or the attributes
-    /// hold `format` or `uri`.
+    /// hold `format`, `uri` or a number beyond 64 bits.
     pub fn scim(
         uri: impl AsRef<str>,
         attributes: Map<String, Value>,
@@ -249,6 +249,7 @@ impl SimpleSubject {
         for name in ["format", "uri"] {
             refuse_member(&attributes, name)?;
         }
+        check_numbers(&attributes)?;
         for name in ["externalId", "id"] {
             match attributes.get(name) {
                 None => {}
@@ -266,7 +267,8 @@ impl SimpleSubject {
     /// (SSF 1.0 §3.4).
     ///
     /// # Errors
-    /// When the format is one the library knows, its name is no name, or the members hold `format`.
+    /// When the format is one the library knows, its name is no name, or the members hold `format`
+    /// or a number beyond 64 bits, which would not be kept as it came.
     pub fn other(
         format: impl AsRef<str>,
         members: Map<String, Value>,
@@ -276,6 +278,7 @@ impl SimpleSubject {
             return Err(SubjectError::new("format", SubjectProblem::KnownFormat));
         }
         refuse_member(&members, "format")?;
+        check_numbers(&members)?;
         Ok(Self::Other(OtherSubject { format, members }))
     }
 
@@ -352,11 +355,32 @@ fn refuse_member(members: &Map<String, Value>, name: &str) -> Result<(), Subject
     Ok(())
 }
 
+fn check_numbers(members: &Map<String, Value>) -> Result<(), SubjectError> {
+    members.iter().try_for_each(|(name, value)| check_number(value).map_err(|e| e.inside(name)))
+}
+
+/// An integer of more than 64 bits has become a float by now, and its last digits are gone.
+fn check_number(value: &Value) -> Result<(), SubjectError> {
+    const TWO_TO_64: f64 = 18_446_744_073_709_551_616.0;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let kept = number.as_f64().is_some_and(|n| -TWO_TO_64 / 2.0 < n && n < TWO_TO_64);
+            if kept { Ok(()) } else { Err(SubjectError::new("", SubjectProblem::TooLarge)) }
+        }
+        Value::Array(items) => items.iter().enumerate().try_for_each(|(position, item)| {
+            check_number(item).map_err(|e| e.inside(&format!("[{position}]")))
+        }),
+        Value::Object(members) => check_numbers(members),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::subject::Subject;
 
     fn members(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
@@ -372,5 +396,25 @@ mod tests {
         assert_eq!(twice, Err(SubjectError::new("format", SubjectProblem::Duplicate)));
         let twice = SimpleSubject::scim("/Users/1", members(&json!({"uri": "/Users/2"})));
         assert_eq!(twice, Err(SubjectError::new("uri", SubjectProblem::Duplicate)));
+    }
+
+    #[test]
+    fn a_number_that_would_not_be_kept_as_it_came_is_refused_rfc_8259_6() {
+        let read = |number: &str| {
+            let text = format!(r#"{{"format":"f","n":{{"list":[0,{number}]}}}}"#);
+            Subject::parse(&serde_json::from_str(&text).unwrap()).map(|s| s.canonical() == text)
+        };
+        for kept in ["18446744073709551615", "-9223372036854775808", "1.5", "1e19"] {
+            assert!(read(kept).is_ok(), "{kept}");
+        }
+        assert_eq!(read("18446744073709551615"), Ok(true));
+        assert_eq!(read("-9223372036854775808"), Ok(true));
+        let refused = SubjectError::new("n.list[1]", SubjectProblem::TooLarge);
+        for lost in ["18446744073709551616", "-9223372036854775809", "1e300", "-1e300"] {
+            assert_eq!(read(lost), Err(refused.clone()), "{lost}");
+        }
+        let scim = members(&json!({"x": 1e20}));
+        let refused = SubjectError::new("x", SubjectProblem::TooLarge);
+        assert_eq!(SimpleSubject::scim("/Users/1", scim), Err(refused));
     }
 }
