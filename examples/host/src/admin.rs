@@ -18,13 +18,13 @@ use ssf_transmitter::id::{
     Audience, ClientId, EventType, IdempotencyKey, OrderKey, Owner, StreamId, TenantId, Txn,
 };
 use ssf_transmitter::protocol::{Credentials, bearer_token};
-use ssf_transmitter::routing::Explanation;
 use ssf_transmitter::store::{DeadLetter, LetterQuery, StreamOverview};
 use ssf_transmitter::stream::StreamStatus;
 use ssf_transmitter::subject::Subject;
 use ssf_transmitter::timestamp::Timestamp;
 use ssf_transmitter::transmitter::Transmitter;
 
+use crate::explain;
 use crate::flags::Flags;
 
 /// Where the operator's API is.
@@ -82,7 +82,7 @@ impl Admin {
         let path: Vec<&str> = path.split('/').collect();
         match (request.method().as_str(), path.as_slice()) {
             ("POST", ["events"]) => self.emit(request).await,
-            ("POST", ["explain"]) => self.explain(request.body()).await,
+            ("POST", ["explain"]) => explain::answer(&self.transmitter, request.body()).await,
             ("GET", ["streams"]) => self.list().await,
             ("POST", ["streams", id, "status"]) => self.set_status(id, request.body()).await,
             ("GET", ["streams", id, "dead-letters"]) => self.dead_letters(id).await,
@@ -130,36 +130,10 @@ impl Admin {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Question {
-    subject: Value,
-    event_type: EventType,
-    stream_id: String,
-}
-
 /// How many streams are read at a time.
 const PAGE: usize = 500;
 
 impl Admin {
-    /// Would an event be delivered, and if not, which rule stops it?
-    async fn explain(&self, body: &[u8]) -> Result<Response<Bytes>, Refused> {
-        let question: Question = parse(body)?;
-        let subject =
-            Subject::parse(&question.subject).map_err(|e| Refused::bad(format!("subject: {e}")))?;
-        let event = Event::new(question.event_type, subject);
-        let explanation = self.transmitter.explain(&event, &stream(&question.stream_id)?).await?;
-        let (outcome, rule) = match explanation {
-            Explanation::Delivered => ("delivered", None),
-            Explanation::Held => ("held", Some("status")),
-            Explanation::Stopped(rule) => ("stopped", Some(rule.as_str())),
-            _ => ("unknown", None),
-        };
-        let delivered = explanation == Explanation::Delivered;
-        let body = json!({"delivered": delivered, "outcome": outcome, "rule": rule});
-        Ok(json(StatusCode::OK, &body))
-    }
-
     async fn list(&self) -> Result<Response<Bytes>, Refused> {
         let (mut streams, now) = (Vec::new(), SystemClock::read());
         let mut after = None;
@@ -230,17 +204,17 @@ fn letter(letter: &DeadLetter) -> Value {
     })
 }
 
-fn stream(id: &str) -> Result<StreamId, Refused> {
+pub(crate) fn stream(id: &str) -> Result<StreamId, Refused> {
     let unknown = |_| Refused::new(StatusCode::NOT_FOUND, "there is no such stream");
     StreamId::parse(id).map_err(unknown)
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
     serde_json::from_slice(body).map_err(Refused::bad)
 }
 
 /// A refused operator's request.
-struct Refused {
+pub(crate) struct Refused {
     status: StatusCode,
     description: String,
 }
@@ -250,7 +224,7 @@ impl Refused {
         Self { status, description: description.to_string() }
     }
 
-    fn bad(reason: impl fmt::Display) -> Self {
+    pub(crate) fn bad(reason: impl fmt::Display) -> Self {
         Self::new(StatusCode::BAD_REQUEST, reason)
     }
 

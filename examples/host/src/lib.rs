@@ -5,6 +5,7 @@ mod access;
 mod admin;
 mod app;
 mod body;
+mod explain;
 mod flags;
 mod keyfile;
 mod run;

@@ -77,6 +77,7 @@ async fn a_stream_is_polled(receiver: &Client, operator: &Client) {
     let stream = create(receiver, json!({"method": POLL})).await;
     receiver.post("/ssf/verify", json!({"stream_id": stream, "state": "hello"})).await.ok(204);
     emit(operator, "first@example.com").await;
+    an_event_is_explained(operator, &stream).await;
 
     let now = json!({"returnImmediately": true});
     let sets = poll(receiver, &stream, now.clone()).await;
@@ -91,6 +92,28 @@ async fn a_stream_is_polled(receiver: &Client, operator: &Client) {
     assert_eq!(poll(receiver, &stream, acknowledge).await, []);
     assert_eq!(overview(operator, &stream).await["backlog"], 0);
     delete(receiver, &stream).await;
+}
+
+/// Also for a stream there is not.
+async fn an_event_is_explained(operator: &Client, stream: &str) {
+    let email = |address| json!({"format": "email", "email": address});
+    let ask = async |name: &str, of: Value| {
+        let mut question =
+            json!({"subject": email("a@example.com"), "event_type": SESSION_REVOKED});
+        question[name] = of;
+        operator.post("/admin/explain", question).await
+    };
+    let answer = ask("stream_id", json!(stream)).await.ok(200);
+    assert_eq!(answer, json!({"delivered": true, "outcome": "delivered", "rule": null}));
+    let other = json!({"events_delivered": [SESSION_REVOKED], "default_subjects": "NONE",
+        "subjects": [email("b@example.com")]});
+    assert_eq!(ask("stream", other).await.ok(200)["rule"], "subject");
+    let all = json!({"events_delivered": [SESSION_REVOKED], "status": "paused"});
+    assert_eq!(ask("stream", all).await.ok(200)["outcome"], "held");
+    let broken = json!({"events_delivered": [], "subjects": [email("b")]});
+    let answer = ask("stream", broken).await.ok(400);
+    let named = "stream.subjects[0]: `email` must be an email address";
+    assert_eq!(answer["error_description"], named);
 }
 
 async fn a_poll_waits_for_its_event(receiver: &Client, operator: &Client) {

@@ -1,0 +1,101 @@
+//! `POST /admin/explain`: would an event be delivered, and if not, which rule stops it?
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use ssf_transmitter::clock::SystemClock;
+use ssf_transmitter::event::Event;
+use ssf_transmitter::id::{Audience, ClientId, EventType, IdError, Owner, StreamId, TenantId};
+use ssf_transmitter::routing::Explanation;
+use ssf_transmitter::stream::{DefaultSubjects, Delivery, StreamRecord, StreamStatus};
+use ssf_transmitter::subject::Subject;
+use ssf_transmitter::transmitter::Transmitter;
+
+use crate::admin::{Refused, json, parse, stream};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    subject: Value,
+    event_type: EventType,
+    /// A stream there is, or
+    stream_id: Option<StreamId>,
+    /// one there might be.
+    stream: Option<Hypothetical>,
+}
+
+/// A stream that need not exist.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hypothetical {
+    events_delivered: Vec<EventType>,
+    status: Option<StreamStatus>,
+    /// `ALL` or `NONE`; absent, it is `ALL`.
+    default_subjects: Option<String>,
+    /// Those it removed when it began with all, those it added when it began with none.
+    #[serde(default)]
+    subjects: Vec<Value>,
+}
+
+/// Answers the question in that body. Nothing is emitted.
+pub(crate) async fn answer(
+    transmitter: &Transmitter,
+    body: &[u8],
+) -> Result<Response<Bytes>, Refused> {
+    let question: Question = parse(body)?;
+    let event = Event::new(question.event_type, subject("subject", &question.subject)?);
+    let explanation = match (question.stream_id, question.stream) {
+        (Some(id), None) => transmitter.explain(&event, &stream(id.as_str())?).await?,
+        (None, Some(hypothetical)) => {
+            let record = hypothetical.record(transmitter)?;
+            let listed = hypothetical.listed()?;
+            transmitter.explain_hypothetical(&event, &record, &listed).await?
+        }
+        _ => return Err(Refused::bad("either `stream_id` or `stream` must be given")),
+    };
+    let (outcome, rule) = match explanation {
+        Explanation::Delivered => ("delivered", None),
+        Explanation::Held => ("held", Some("status")),
+        Explanation::Stopped(rule) => ("stopped", Some(rule.as_str())),
+        _ => ("unknown", None),
+    };
+    let delivered = explanation == Explanation::Delivered;
+    let body = json!({"delivered": delivered, "outcome": outcome, "rule": rule});
+    Ok(json(StatusCode::OK, &body))
+}
+
+impl Hypothetical {
+    fn record(&self, transmitter: &Transmitter) -> Result<StreamRecord, Refused> {
+        let mut record = nobodys_stream(transmitter).map_err(Refused::bad)?;
+        record.events_delivered.clone_from(&self.events_delivered);
+        record.status = self.status.unwrap_or(record.status);
+        record.default_subjects = match self.default_subjects.as_deref() {
+            None | Some("ALL") => DefaultSubjects::All,
+            Some("NONE") => DefaultSubjects::None,
+            Some(_) => return Err(Refused::bad("`stream.default_subjects` must be ALL or NONE")),
+        };
+        Ok(record)
+    }
+
+    fn listed(&self) -> Result<Vec<Subject>, Refused> {
+        let subjects = self.subjects.iter().enumerate();
+        subjects.map(|(nth, value)| subject(&format!("stream.subjects[{nth}]"), value)).collect()
+    }
+}
+
+fn nobodys_stream(transmitter: &Transmitter) -> Result<StreamRecord, IdError> {
+    let name = "hypothetical";
+    Ok(StreamRecord::new(
+        transmitter.issuer().clone(),
+        Owner::new(TenantId::parse(name)?, ClientId::parse(name)?),
+        StreamId::parse(name)?,
+        Audience::parse(name)?,
+        Delivery::Poll,
+        SystemClock::read(),
+    ))
+}
+
+fn subject(name: &str, value: &Value) -> Result<Subject, Refused> {
+    Subject::parse(value).map_err(|error| Refused::bad(format!("{name}: {error}")))
+}
