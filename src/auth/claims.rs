@@ -113,7 +113,10 @@ impl TokenRules {
     }
 
     /// The receiver that a token with these claims stands for at `now`.
-    pub(super) fn caller(
+    ///
+    /// # Errors
+    /// [`TokenFault`] when they break a rule.
+    pub fn caller(
         &self,
         claims: &Map<String, Value>,
         now: Timestamp,
@@ -235,6 +238,7 @@ fn string<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<Option<&'a s
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -389,6 +393,40 @@ mod tests {
         for bad in [json!({}), json!({"rcv": 7}), json!({"rcv": ""})] {
             let malformed = "the claim `rcv` is missing or malformed".to_owned();
             assert_eq!(audience(named(), &bad), Err(malformed));
+        }
+    }
+
+    /// Values of every kind, those that a claim may have among them.
+    fn value() -> impl Strategy<Value = Value> {
+        let ours = prop::sample::select(vec![
+            json!("https://tr.example"),
+            json!(["https://tr.example", 1]),
+            json!(NOW),
+            json!(-1e300),
+            json!(1e300),
+            json!(u64::MAX),
+            json!(i64::MIN),
+            json!("ssf.read  x\u{0}"),
+            json!(["ssf.read", null]),
+        ]);
+        prop_oneof![3 => ours, 1 => crate::subject::samples::json()]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn no_claims_make_the_rules_panic(
+            claims in prop::collection::btree_map(
+                "aud|client_id|sub|exp|nbf|iat|scope|scp|cnf|org",
+                value(),
+                0..10,
+            ),
+            now: i64,
+        ) {
+            let claims: Map<String, Value> = claims.into_iter().collect();
+            let caller = rules().caller(&claims, Timestamp::from_millis(now));
+            prop_assert!(caller.is_err() || claims.contains_key("aud"));
         }
     }
 }

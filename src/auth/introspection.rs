@@ -83,8 +83,28 @@ pub struct CredentialsError;
 enum IntrospectionError {
     #[error("the token could not be introspected")]
     Exchange(#[source] ExchangeError),
-    #[error("the answer is no introspection response")]
-    NotResponse,
+    #[error(transparent)]
+    NotResponse(NotResponse),
+}
+
+/// A body that is no introspection response (RFC 7662 §2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the answer is no introspection response")]
+#[non_exhaustive]
+pub struct NotResponse;
+
+/// Reads the body of an introspection response (RFC 7662 §2.2): the claims of an active token,
+/// `None` of any other. [`TokenRules::caller`] says what the claims mean.
+///
+/// # Errors
+/// [`NotResponse`] when it is no JSON object or does not say whether the token is active.
+pub fn active_claims(body: &[u8]) -> Result<Option<Map<String, Value>>, NotResponse> {
+    let claims: Map<String, Value> = serde_json::from_slice(body).map_err(|_| NotResponse)?;
+    match claims.get("active") {
+        Some(Value::Bool(true)) => Ok(Some(claims)),
+        Some(Value::Bool(false)) => Ok(None),
+        _ => Err(NotResponse),
+    }
 }
 
 impl Introspection {
@@ -101,7 +121,7 @@ impl Introspection {
         Ok(Self { url, authorization, rules, answers: Mutex::default() })
     }
 
-    /// RFC 7662 §2.1, §2.2: the claims of an active token, or `None`.
+    /// RFC 7662 §2.1: the claims of an active token, or `None`.
     async fn introspect(
         &self,
         token: &Secret,
@@ -112,13 +132,7 @@ impl Introspection {
             .finish();
         let body = self.url.post_form(&self.authorization, form, BODY_CAP).await;
         let body = body.map_err(IntrospectionError::Exchange)?;
-        let claims: Map<String, Value> =
-            serde_json::from_slice(&body).map_err(|_| IntrospectionError::NotResponse)?;
-        match claims.get("active") {
-            Some(Value::Bool(true)) => Ok(Some(claims)),
-            Some(Value::Bool(false)) => Ok(None),
-            _ => Err(IntrospectionError::NotResponse),
-        }
+        active_claims(&body).map_err(IntrospectionError::NotResponse)
     }
 }
 
@@ -214,7 +228,37 @@ impl Answers {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
+    use crate::subject::samples;
+
+    #[test]
+    fn a_response_says_whether_the_token_is_active_rfc_7662_2_2() {
+        let read = |body: &Value| active_claims(body.to_string().as_bytes());
+        let active = json!({"active": true, "client_id": "c"});
+        assert_eq!(read(&active).map(|claims| claims.map(Value::from)), Ok(Some(active)));
+        assert_eq!(read(&json!({"active": false, "client_id": "c"})), Ok(None));
+        for bad in [json!({}), json!({"active": "true"}), json!({"active": null}), json!([true])] {
+            assert_eq!(read(&bad), Err(NotResponse), "{bad}");
+        }
+        assert_eq!(active_claims(b"\xff"), Err(NotResponse));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+        #[test]
+        fn no_response_makes_it_panic(body: Vec<u8>, mut json in samples::json()) {
+            prop_assert_eq!(active_claims(&body), Err(NotResponse));
+            if let Some(members) = json.as_object_mut() {
+                members.insert("active".to_owned(), true.into());
+                let claims = active_claims(json.to_string().as_bytes());
+                prop_assert_eq!(claims.map(|claims| claims.map(Value::from)), Ok(Some(json)));
+            }
+        }
+    }
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_seconds(seconds)

@@ -138,6 +138,9 @@ pub(crate) fn clean(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -182,6 +185,36 @@ mod tests {
         }
         for header in ["", "-1", "soon", "1.5"] {
             assert_eq!(RetryAfter::parse(header), None, "{header}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn no_answer_makes_it_panic_and_what_is_kept_is_short(
+            status: u16,
+            header: String,
+            body: Vec<u8>,
+            text: String,
+            now: i64,
+        ) {
+            let now = Timestamp::from_millis(now);
+            for (status, body) in [
+                (status, body.clone()),
+                (400, body),
+                (400, json!({"err": text, "description": text.repeat(50)}).to_string().into()),
+            ] {
+                let answer = Answer::read(status, Some(&header), &body);
+                let kept = answer.err.iter().chain(&answer.description);
+                prop_assert!(kept.clone().all(|text| text.chars().count() <= MOST_TEXT));
+                prop_assert!(kept.clone().all(|text| !text.chars().any(char::is_control)));
+            }
+            for header in [header, now.as_seconds().to_string()] {
+                if let Some(until) = RetryAfter::parse(&header) {
+                    prop_assert!(until.until(now, Duration::MAX) >= now);
+                }
+            }
         }
     }
 }

@@ -43,6 +43,8 @@ pub(crate) fn is_b64token(token: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(headers: &[&str]) -> String {
@@ -73,5 +75,16 @@ mod tests {
         assert_eq!(read(&[]), "absent");
         assert_eq!(read(&["Basic dTpw"]), "absent");
         assert_eq!(read(&["Bearer a", "Bearer b"]), "malformed");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic_and_a_token_is_visible_ascii(header: Vec<u8>, text in "Bearer .*") {
+            for header in [&header[..], text.as_bytes()] {
+                if let Credentials::Token(token) = bearer_token([header]) {
+                    prop_assert!(token.expose().bytes().all(|b| b.is_ascii_graphic()));
+                }
+            }
+        }
     }
 }
