@@ -1,25 +1,23 @@
 //! The subjects of many streams, arranged so that an event finds its streams by key.
 
 use std::collections::BTreeMap;
-use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
 
 use super::matches::identifiers;
-use super::patterns::{Member, Patterns, Rule};
+use super::patterns::{Filed, Patterns, Rule};
 use super::postings::{Digest, Postings};
-use crate::subject::{ComplexSubject, Subject};
+use crate::subject::Subject;
 
 /// The subjects listed by many streams, in memory. It answers for all streams at once what
 /// [`includes`](super::includes) and [`excludes`](super::excludes) answer for one subject.
 ///
-/// A look-up costs what it finds, not what is listed. The exception are events with complex
-/// subjects that have fewer of the members, or others by name, than those listed: the first event
-/// with such a set of member names arranges all listed complex subjects for its like. That takes a
-/// second or two for a million of them, about five when one of the names is neither of SSF 1.0 nor
-/// of an earlier event. These sets come from the host, so no receiver can cause more.
+/// A look-up costs what it finds, not what is listed, and it changes nothing. For complex subjects
+/// that holds up to three members. Those with more are compared with the event one by one, once they
+/// agree with it in what they share of three of their members: so an event about a user may be
+/// compared with all subjects of that user that have four members or more. The same holds for
+/// subjects with names of the receivers' own, when these make up more than 256 sets of names.
 ///
-/// A listed subject takes 100 to 200 bytes, whatever its text; a complex one some 30 bytes more
-/// for each member, and 40 to 80 bytes more for each set of its names that such events have.
+/// A listed subject takes 100 to 200 bytes, whatever its text; a complex one less than 250 for each
+/// of its members.
 ///
 /// `K` names a stream.
 ///
@@ -43,8 +41,8 @@ pub struct SubjectIndex<K> {
     listed: BTreeMap<(K, Digest), Keys>,
     /// Simple subjects and the identifiers of aliases.
     identifiers: Postings<K>,
-    /// Complex subjects. Looking up may arrange them anew.
-    patterns: Mutex<Patterns<K>>,
+    /// Complex subjects.
+    patterns: Patterns<K>,
 }
 
 /// What a listed subject is found by.
@@ -53,18 +51,14 @@ enum Keys {
     /// A simple subject: its own identity.
     Itself,
     Identifiers(Box<[Digest]>),
-    Complex(Box<[Member]>),
+    Complex(Filed),
 }
 
-impl<K: Clone + Eq + Hash + Ord> SubjectIndex<K> {
+impl<K: Clone + Ord> SubjectIndex<K> {
     /// An index without subjects.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            listed: BTreeMap::new(),
-            identifiers: Postings::new(),
-            patterns: Mutex::new(Patterns::new()),
-        }
+        Self { listed: BTreeMap::new(), identifiers: Postings::new(), patterns: Patterns::new() }
     }
 
     /// Lists a subject for a stream; nothing changes when the stream lists it already.
@@ -83,7 +77,7 @@ impl<K: Clone + Eq + Hash + Ord> SubjectIndex<K> {
                 digests.iter().for_each(|digest| self.identifiers.add(*digest, stream));
                 Keys::Identifiers(digests)
             }
-            Subject::Complex(complex) => Keys::Complex(self.patterns_mut().insert(stream, complex)),
+            Subject::Complex(complex) => Keys::Complex(self.patterns.insert(stream, complex)),
         };
         self.listed.insert(row, keys);
     }
@@ -120,20 +114,11 @@ impl<K: Clone + Eq + Hash + Ord> SubjectIndex<K> {
                 .flat_map(|digest| self.identifiers.streams(*digest))
                 .cloned()
                 .collect(),
-            Subject::Complex(event) => self.find_complex(rule, event),
+            Subject::Complex(event) => self.patterns.find(rule, event),
         };
         found.sort_unstable();
         found.dedup();
         found
-    }
-
-    fn find_complex(&self, rule: Rule, event: &ComplexSubject) -> Vec<K> {
-        let listed = self.listed.iter().filter_map(|((stream, _), keys)| match keys {
-            Keys::Complex(members) => Some((stream, &**members)),
-            Keys::Itself | Keys::Identifiers(_) => None,
-        });
-        let mut patterns = self.patterns.lock().unwrap_or_else(PoisonError::into_inner);
-        patterns.find(rule, event, listed)
     }
 
     fn remove_row(&mut self, row: &(K, Digest)) {
@@ -144,16 +129,12 @@ impl<K: Clone + Eq + Hash + Ord> SubjectIndex<K> {
             Some(Keys::Identifiers(digests)) => {
                 digests.iter().for_each(|digest| self.identifiers.remove(*digest, stream));
             }
-            Some(Keys::Complex(members)) => self.patterns_mut().remove(stream, &members),
+            Some(Keys::Complex(filed)) => self.patterns.remove(stream, &filed),
         }
-    }
-
-    fn patterns_mut(&mut self) -> &mut Patterns<K> {
-        self.patterns.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K: Clone + Eq + Hash + Ord> Default for SubjectIndex<K> {
+impl<K: Clone + Ord> Default for SubjectIndex<K> {
     fn default() -> Self {
         Self::new()
     }

@@ -9,6 +9,7 @@ mod matches;
 mod order_key;
 mod patterns;
 mod postings;
+mod rows;
 
 pub use explain::{Explanation, Interest, StoppedBy, explain};
 pub use index::SubjectIndex;

@@ -1,8 +1,7 @@
 //! Streams by digest: the look-up table behind [`SubjectIndex`](super::SubjectIndex).
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::Hash;
+use std::collections::{BTreeMap, HashMap};
 
 use openssl::sha::sha256;
 
@@ -24,7 +23,7 @@ enum Streams<K> {
     One(K),
     /// How often each stream was put there.
     #[expect(clippy::box_collection, reason = "few digests have it, and all pay for its size")]
-    Counted(Box<HashMap<K, usize>>),
+    Counted(Box<BTreeMap<K, usize>>),
 }
 
 impl Digest {
@@ -53,7 +52,7 @@ impl Digest {
     }
 }
 
-impl<K: Clone + Eq + Hash> Postings<K> {
+impl<K: Clone + Ord> Postings<K> {
     pub(super) fn new() -> Self {
         Self(HashMap::new())
     }
@@ -97,14 +96,14 @@ enum Left {
     Something,
 }
 
-impl<K: Clone + Eq + Hash> Streams<K> {
+impl<K: Clone + Ord> Streams<K> {
     fn add(&mut self, stream: &K) {
         match self {
             Self::Counted(counts) => *counts.entry(stream.clone()).or_default() += 1,
             Self::One(only) => {
-                let mut counts = HashMap::from([(only.clone(), 1)]);
+                let mut counts = BTreeMap::from([(only.clone(), 1)]);
                 *counts.entry(stream.clone()).or_default() += 1;
-                *self = Self::Counted(counts.into());
+                *self = Self::Counted(Box::new(counts));
             }
         }
     }
