@@ -1,9 +1,12 @@
 //! What one event costs when ten streams want it, in a store with 100 streams and 1,000 subjects
 //! and in one with 100,000 and 1,000,000: the second may cost half as much again.
 //!
+//! Streams that began with no subject have added those that they want. Streams that began with all
+//! have removed some; their types keep them apart, each of which twenty of them deliver, and ten of
+//! these have removed the subject of the event.
+//!
 //! Events about one subject show what finding its streams costs. Events about any subject touch ten
-//! other streams each time; of 100,000 these are not in the processor's cache, which shows as some
-//! two microseconds for each, however many subjects there are.
+//! other streams each time; of 100,000 these are not in the processor's cache.
 //!
 //! `cargo bench --bench routing` prints the two medians and their ratio, then lets criterion time
 //! each store on its own. The ratio is taken in one run, the two stores in turns, so that a busy
@@ -18,7 +21,10 @@ use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use ssf_transmitter::event::types;
-use ssf_transmitter::id::{Audience, ClientId, Issuer, KeyId, Owner, StreamId, TenantId};
+use ssf_transmitter::hooks::SupportedEvents;
+use ssf_transmitter::id::{
+    Audience, ClientId, EventType, Issuer, KeyId, Owner, StreamId, TenantId,
+};
 use ssf_transmitter::protocol::{CreateStream, RequestedDelivery, SubjectRequest};
 use ssf_transmitter::store::{Acknowledgement, ReceiverStore};
 use ssf_transmitter::stream::{DefaultSubjects, EndpointUrl, PushDelivery};
@@ -44,12 +50,14 @@ enum Events {
     AnySubject,
 }
 
-/// What subjects look like.
-#[derive(Clone, Copy)]
+/// What subjects look like, and what streams begin with.
+#[derive(Clone, Copy, Debug)]
 enum Kind {
     Simple,
     /// A user of the one tenant that all subjects share.
     TenantUser,
+    /// Simple subjects that streams have removed.
+    Removed,
 }
 
 #[derive(Clone, Copy)]
@@ -63,7 +71,7 @@ struct World {
     transmitter: Transmitter,
     owners: HashMap<StreamId, Owner>,
     kind: Kind,
-    /// Subjects that ten streams list have the numbers below this one.
+    /// Subjects that events are about have the numbers below this one.
     wanted: usize,
     random: Random,
 }
@@ -82,7 +90,9 @@ fn main() {
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2))
         .configure_from_args();
-    for (name, kind) in [("simple", Kind::Simple), ("tenant-user", Kind::TenantUser)] {
+    for (name, kind) in
+        [("simple", Kind::Simple), ("tenant-user", Kind::TenantUser), ("removed", Kind::Removed)]
+    {
         let start = Instant::now();
         let mut worlds = [World::new(kind, small), World::new(kind, large)];
         println!("{name}: stores filled in {:.1?}", start.elapsed());
@@ -128,18 +138,32 @@ fn print_first_of_its_kind(world: &World) {
     let emit = || {
         let user = Kind::Simple.subject(0);
         let Subject::Simple(user) = user else { return Duration::ZERO };
-        let event =
-            Event::new(types::session_revoked(), Subject::complex([("user", user)]).unwrap());
-        world.emit(event)
+        let subject = Subject::complex([("user", user)]).unwrap();
+        world.emit(Event::new(world.kind.event_type(0), subject))
     };
     println!("an event with fewer members: first {:.1?}, second {:.1?}", emit(), emit());
 }
 
 impl Kind {
+    /// The type of events about that subject.
+    fn event_type(self, number: usize) -> EventType {
+        match self {
+            Self::Simple | Self::TenantUser => types::session_revoked(),
+            Self::Removed => EventType::parse(format!("urn:example:event:{number}")).unwrap(),
+        }
+    }
+
+    fn default_subjects(self) -> DefaultSubjects {
+        match self {
+            Self::Simple | Self::TenantUser => DefaultSubjects::None,
+            Self::Removed => DefaultSubjects::All,
+        }
+    }
+
     fn subject(self, number: usize) -> Subject {
         let user = SimpleSubject::email(format!("user-{number}@example.com")).unwrap();
         match self {
-            Self::Simple => user.into(),
+            Self::Simple | Self::Removed => user.into(),
             Self::TenantUser => {
                 let tenant = SimpleSubject::opaque("the tenant of all").unwrap();
                 Subject::complex([("tenant", tenant), ("user", user)]).unwrap()
@@ -150,23 +174,33 @@ impl Kind {
 
 impl World {
     /// Streams that each list as many subjects of their own as the others; beside them subjects
-    /// that ten streams list, one for each ten streams.
+    /// that events are about, one for each ten streams, or for each twenty of which ten removed it.
     fn new(kind: Kind, size: Size) -> Self {
         let store = Arc::new(MemoryStore::new());
         let key = SigningKey::generate(Algorithm::Es256, KeyId::parse("2026-11").unwrap());
+        let wanted = match kind {
+            Kind::Simple | Kind::TenantUser => size.streams / INTERESTED,
+            Kind::Removed => size.streams / INTERESTED / 2,
+        };
         let mut config = Config::default();
-        config.default_subjects = DefaultSubjects::None;
+        config.default_subjects = kind.default_subjects();
         let transmitter =
             Transmitter::builder(issuer(), Arc::clone(&store), LocalKeys::new(key.unwrap()))
                 .with_config(config)
+                .with_supported_events(OneType { kind, wanted })
                 .build()
                 .unwrap();
-        let wanted = size.streams / INTERESTED;
         let streams: Vec<_> = (0..size.streams).map(|n| create(&transmitter, n)).collect();
         let list = |stream: usize, subject: usize| {
             let (id, caller) = &streams[stream];
             let request = SubjectRequest::new(id.clone(), kind.subject(subject));
-            block_on(transmitter.receivers().add_subject(caller, request)).unwrap();
+            let receivers = transmitter.receivers();
+            match kind {
+                Kind::Simple | Kind::TenantUser => {
+                    block_on(receivers.add_subject(caller, request)).unwrap();
+                }
+                Kind::Removed => block_on(receivers.remove_subject(caller, request)).unwrap(),
+            }
         };
         for subject in 0..wanted {
             (0..INTERESTED).for_each(|nth| list(subject + nth * wanted, subject));
@@ -186,7 +220,7 @@ impl World {
                 Events::OneSubject => 0,
                 Events::AnySubject => self.random.below(self.wanted),
             };
-            let event = Event::new(types::session_revoked(), self.kind.subject(number));
+            let event = Event::new(self.kind.event_type(number), self.kind.subject(number));
             took += self.emit(event);
         }
         took
@@ -215,6 +249,20 @@ impl World {
 
 fn issuer() -> Issuer {
     Issuer::parse("https://tr.example.com").unwrap()
+}
+
+/// What a stream delivers: the type of events about one subject.
+#[derive(Debug)]
+struct OneType {
+    kind: Kind,
+    wanted: usize,
+}
+
+impl SupportedEvents for OneType {
+    fn supported_for(&self, owner: &Owner) -> Vec<EventType> {
+        let number = owner.client.as_str().strip_prefix("client-").unwrap();
+        vec![self.kind.event_type(number.parse::<usize>().unwrap() % self.wanted)]
+    }
 }
 
 /// A push stream of a receiver of its own.

@@ -17,7 +17,7 @@ use crate::subject::Subject;
 /// subjects with names of the receivers' own, when these make up more than 256 sets of names.
 ///
 /// A listed subject takes 100 to 200 bytes, whatever its text; a complex one less than 250 for each
-/// of its members.
+/// of its members, beside some 200 KB for all sets of names together.
 ///
 /// `K` names a stream.
 ///

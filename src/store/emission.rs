@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::id::{Audience, EventType, IdempotencyKey, Issuer, Jti, OrderKey, Owner, StreamId, Txn};
+use crate::id::{EventType, IdempotencyKey, Issuer, Jti, OrderKey, Owner, StreamId, Txn};
 use crate::set::SetBody;
 use crate::subject::Subject;
 use crate::timestamp::Timestamp;
@@ -67,16 +67,14 @@ pub struct Candidate {
     /// The stream.
     pub stream_id: StreamId,
     /// Its owner.
-    pub owner: Owner,
-    /// Its audience.
-    pub audience: Audience,
+    pub owner: Arc<Owner>,
 }
 
 impl Candidate {
-    /// That stream of that owner, with that audience.
+    /// That stream of that owner.
     #[must_use]
-    pub const fn new(stream_id: StreamId, owner: Owner, audience: Audience) -> Self {
-        Self { stream_id, owner, audience }
+    pub fn new(stream_id: StreamId, owner: impl Into<Arc<Owner>>) -> Self {
+        Self { stream_id, owner: owner.into() }
     }
 }
 

@@ -27,7 +27,7 @@ async fn candidates_are_the_streams_that_deliver_the_type() {
     bench.create(other).await;
     let query = CandidateQuery::new(issuer(), types::session_revoked(), subject("x"), at(0));
     let candidates = bench.store.outbox().candidates(&query).await.unwrap();
-    assert_eq!(candidates, [Candidate::new(id("wants"), rp(), record("wants").audience)]);
+    assert_eq!(candidates, [Candidate::new(id("wants"), rp())]);
 }
 
 // Outbox 1; SSF 1.0 §8.1.2.1.

@@ -290,7 +290,7 @@ impl World {
         let mut found = self.bench.store.outbox().candidates(&query).await.unwrap();
         found.sort_by(|one, other| one.stream_id.cmp(&other.stream_id));
         let wanting = self.streams.iter().filter(|(name, s)| s.wants(name, &event_type, about));
-        let candidate = |stream| Candidate::new(id(stream), rp(), record(stream).audience);
+        let candidate = |stream| Candidate::new(id(stream), rp());
         let expected: Vec<_> = wanting.map(|(stream, _)| candidate(stream)).collect();
         assert_eq!(found, expected, "about {about}");
     }

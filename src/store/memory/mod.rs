@@ -9,6 +9,7 @@ mod receiver;
 mod schedule;
 mod state;
 mod stream;
+mod types;
 mod worker;
 
 use std::fmt;

@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 
 use super::MemoryStore;
-use super::interest::{takes_entries, wants};
+use super::interest::takes_entries;
 use super::state::IssuerState;
+use crate::id::StreamId;
 use crate::store::{
     Append, Appended, Candidate, CandidateQuery, NewEntry, Outbox, Repeated, StoreError,
 };
-use crate::stream::StreamRecord;
 
 /// Commits each append on its own.
 #[derive(Debug)]
@@ -36,17 +36,7 @@ impl Outbox for MemoryOutbox<'_> {
 impl IssuerState {
     fn candidates(&mut self, query: &CandidateQuery) -> Vec<Candidate> {
         self.interests.settle(query.now);
-        let ids = self.interests.candidates(&query.event_type, &query.subject);
-        let streams: Vec<_> = ids.filter_map(|id| self.streams.get(&id)).collect();
-        let mut found: Vec<Candidate> =
-            streams.iter().filter_map(|stream| candidate(&stream.record, query)).collect();
-        // A stream always has its own subject (SSF 1.0 §8.1.4.1), also where it added none.
-        if let Some(own) = query.subject.as_stream()
-            && found.iter().all(|candidate| candidate.stream_id != own)
-        {
-            found.extend(self.streams.get(&own).and_then(|own| candidate(&own.record, query)));
-        }
-        found
+        self.interests.candidates(&query.event_type, &query.subject)
     }
 
     fn append(&mut self, append: Append) -> Result<Appended, StoreError> {
@@ -54,19 +44,13 @@ impl IssuerState {
         if let Some(first) = key.as_ref().and_then(|key| self.first_results.by_key.get(key)) {
             return Ok(Appended { repeated: Repeated::Yes, ..first.clone() });
         }
-        let (accepted, skipped): (Vec<NewEntry>, Vec<NewEntry>) =
-            append.entries.into_iter().partition(|entry| {
-                let stream = self.streams.get(&entry.stream_id);
-                stream.is_some_and(|stream| takes_entries(&stream.record))
-            });
-        self.check_unused(&accepted)?;
+        let (accepted, skipped) = self.accepting(append.entries)?;
         for NewEntry { stream_id, jti } in accepted.iter().cloned() {
             if let Some(stream) = self.streams.get_mut(&stream_id) {
                 stream.accept(jti, &append.order_key, append.body.clone(), append.now);
                 self.changed(&stream_id);
             }
         }
-        let skipped = skipped.into_iter().map(|entry| entry.stream_id).collect();
         let appended = Appended::new(append.txn, accepted.into(), skipped);
         if let Some(key) = key {
             self.first_results.by_time.insert((append.now, key.clone()));
@@ -75,23 +59,26 @@ impl IssuerState {
         Ok(appended)
     }
 
-    fn check_unused(&self, entries: &[NewEntry]) -> Result<(), StoreError> {
-        let mut seen = HashSet::new();
+    /// Divides entries into those that are accepted and the streams that accept none.
+    fn accepting(
+        &self,
+        entries: Vec<NewEntry>,
+    ) -> Result<(Vec<NewEntry>, Vec<StreamId>), StoreError> {
+        let (mut accepted, mut skipped) = (Vec::with_capacity(entries.len()), Vec::new());
+        let mut seen = HashSet::with_capacity(entries.len());
         for entry in entries {
-            if !seen.insert(&entry.jti) {
-                return Err(StoreError::IdTaken);
-            }
-            if let Some(stream) = self.streams.get(&entry.stream_id) {
-                stream.check_unused(&entry.jti)?;
+            let stream = self.streams.get(&entry.stream_id);
+            match stream.filter(|stream| takes_entries(&stream.record)) {
+                None => skipped.push(entry.stream_id),
+                Some(stream) => {
+                    stream.check_unused(&entry.jti)?;
+                    if !seen.insert(entry.jti.clone()) {
+                        return Err(StoreError::IdTaken);
+                    }
+                    accepted.push(entry);
+                }
             }
         }
-        Ok(())
+        Ok((accepted, skipped))
     }
-}
-
-/// The stream, if it wants events of the type.
-fn candidate(record: &StreamRecord, query: &CandidateQuery) -> Option<Candidate> {
-    let (owner, audience) = (&record.owner, &record.audience);
-    let (id, wanted) = (&record.stream_id, wants(record, &query.event_type));
-    wanted.then(|| Candidate::new(id.clone(), owner.clone(), audience.clone()))
 }

@@ -73,7 +73,7 @@ impl IssuerState {
     pub(super) fn insert(&mut self, record: StreamRecord) {
         let id = record.stream_id.clone();
         self.owners.entry(record.owner.clone()).or_default().push(id.clone());
-        self.interests.add(&record);
+        self.interests.set(&record);
         let stream = Stream::new(record);
         list(&mut self.active, stream.active_at, &stream);
         list(&mut self.verified, stream.verification_at, &stream);
@@ -91,8 +91,7 @@ impl IssuerState {
                 self.owners.remove(&stream.record.owner);
             }
         }
-        self.interests.remove(&stream.record);
-        self.interests.forget_subjects(id);
+        self.interests.remove(id);
         self.control.remove(id);
         self.ordinary.remove(id);
         self.active.remove(&(stream.active_at, id.clone()));
@@ -107,8 +106,7 @@ impl IssuerState {
     /// Puts another record in the place of a stream's.
     pub(super) fn replace(&mut self, record: StreamRecord) -> Option<&mut Stream> {
         let stream = self.streams.get_mut(&record.stream_id)?.as_mut();
-        self.interests.remove(&stream.record);
-        self.interests.add(&record);
+        self.interests.set(&record);
         stream.replace_record(record);
         list(&mut self.active, stream.active_at, stream);
         list(&mut self.verified, stream.verification_at, stream);

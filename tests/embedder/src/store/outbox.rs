@@ -26,7 +26,7 @@ impl Outbox for VecOutbox<'_> {
         };
         let candidate = |Stream { record, .. }: &Stream| {
             let (id, owner) = (record.stream_id.clone(), record.owner.clone());
-            Candidate::new(id, owner, record.audience.clone())
+            Candidate::new(id, owner)
         };
         Ok(self.0.of(&query.issuer, |state| {
             let mut found = Vec::new();
