@@ -32,7 +32,8 @@ pub(super) struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     last_number: u64,
-    entries: BTreeMap<u64, Entry>,
+    /// Boxed, so that a stream with few entries has no room for many.
+    entries: BTreeMap<u64, Box<Entry>>,
     by_jti: HashMap<Jti, u64>,
     by_key: BTreeSet<(OrderKey, u64)>,
     ordinary_bytes: u64,
@@ -79,7 +80,7 @@ impl Backlog {
 
     /// The oldest entry.
     pub(super) fn oldest(&self) -> Option<&Entry> {
-        self.entries.values().next()
+        self.entries.values().next().map(Box::as_ref)
     }
 
     pub(super) fn contains(&self, jti: &Jti) -> bool {
@@ -87,24 +88,24 @@ impl Backlog {
     }
 
     pub(super) fn get(&self, jti: &Jti) -> Option<&Entry> {
-        self.entries.get(self.by_jti.get(jti)?)
+        self.entry(*self.by_jti.get(jti)?)
     }
 
     pub(super) fn get_mut(&mut self, jti: &Jti) -> Option<&mut Entry> {
-        self.entries.get_mut(self.by_jti.get(jti)?)
+        self.entries.get_mut(self.by_jti.get(jti)?).map(Box::as_mut)
     }
 
     /// Ordinary entries with their numbers, oldest first.
     pub(super) fn ordinary(&self) -> impl Iterator<Item = (u64, &Entry)> {
         let ordinary = self.entries.iter().filter(|(_, entry)| entry.order_key.is_some());
-        ordinary.map(|(number, entry)| (*number, entry))
+        ordinary.map(|(number, entry)| (*number, entry.as_ref()))
     }
 
     /// Control entries of those lanes with their numbers, in the order written.
     pub(super) fn control(&self, may_leave: impl Fn(Lane) -> bool) -> Vec<(u64, &Entry)> {
         let numbers: BTreeSet<u64> =
             self.updates.iter().copied().chain(self.verification).collect();
-        let entries = numbers.into_iter().filter_map(|n| Some((n, self.entries.get(&n)?)));
+        let entries = numbers.into_iter().filter_map(|n| Some((n, self.entry(n)?)));
         entries.filter(|(_, entry)| may_leave(entry.lane)).collect()
     }
 
@@ -122,7 +123,7 @@ impl Backlog {
     /// What is hidden from polls.
     pub(super) fn hidden(&self) -> Hidden<'_> {
         let mut hidden = Hidden::default();
-        for entry in self.hidden.iter().filter_map(|(_, number)| self.entries.get(number)) {
+        for entry in self.hidden.iter().filter_map(|(_, number)| self.entry(*number)) {
             match &entry.order_key {
                 Some(key) => drop(hidden.keys.insert(key)),
                 None => hidden.control = true,
@@ -185,6 +186,11 @@ impl Backlog {
         let number = self.by_jti.remove(jti)?;
         self.unlist(number);
         let entry = self.entries.remove(&number)?;
+        if self.entries.is_empty() {
+            // Nothing is kept of what is empty: a stream without entries takes no room for them.
+            *self = Self { last_number: self.last_number, ..Self::default() };
+            return Some(*entry);
+        }
         match &entry.order_key {
             Some(key) => {
                 self.ordinary_bytes -= entry.bytes();
@@ -199,7 +205,7 @@ impl Backlog {
                 self.verification = self.verification.filter(|&kept| kept != number);
             }
         }
-        Some(entry)
+        Some(*entry)
     }
 
     /// Whether a verification is unsettled.
@@ -209,7 +215,7 @@ impl Backlog {
 
     /// Takes the unsettled verification out.
     pub(super) fn remove_verification(&mut self) -> Option<Entry> {
-        let jti = self.entries.get(&self.verification?)?.jti.clone();
+        let jti = self.entry(self.verification?)?.jti.clone();
         self.remove(&jti)
     }
 
@@ -226,7 +232,7 @@ impl Backlog {
             (Some(update), Some(verification)) => update.min(verification),
             (first, None) | (None, first) => first?,
         };
-        self.entries.get(&first)
+        self.entry(first)
     }
 
     /// When the first head of an order key can be claimed.
@@ -242,7 +248,7 @@ impl Backlog {
     /// the same.
     pub(super) fn next_probe(&self, now: Timestamp) -> Option<&Entry> {
         match self.heads_at_once.first() {
-            Some(number) => self.entries.get(number),
+            Some(number) => self.entry(*number),
             None => self.next_head(now),
         }
     }
@@ -252,13 +258,13 @@ impl Backlog {
     pub(super) fn next_head(&self, now: Timestamp) -> Option<&Entry> {
         let waited =
             self.heads_later.first().filter(|(at, _)| *at <= now).map(|(_, number)| number);
-        self.entries.get(waited.or_else(|| self.heads_at_once.first())?)
+        self.entry(*waited.or_else(|| self.heads_at_once.first())?)
     }
 
     /// The first entry that waited, whose time has come and which one of these keys signed.
     pub(super) fn next_signed(&self, now: Timestamp, keys: &[KeyId]) -> Option<&Entry> {
         let due = self.heads_later.iter().take_while(|(at, _)| *at <= now);
-        let mut entries = due.filter_map(|(_, number)| self.entries.get(number));
+        let mut entries = due.filter_map(|(_, number)| self.entry(*number));
         entries.find(|entry| entry.is_signed_by(keys))
     }
 
@@ -278,7 +284,7 @@ impl Backlog {
         self.unlist(number);
         self.entries.get_mut(&number)?.life = life;
         self.list(number);
-        self.entries.get(&number)
+        self.entry(number)
     }
 
     /// Ends the waits of control entries that nobody holds.
@@ -292,10 +298,14 @@ impl Backlog {
         }
     }
 
+    fn entry(&self, number: u64) -> Option<&Entry> {
+        self.entries.get(&number).map(Box::as_ref)
+    }
+
     fn insert(&mut self, entry: Entry) -> u64 {
         self.last_number += 1;
         self.by_jti.insert(entry.jti.clone(), self.last_number);
-        self.entries.insert(self.last_number, entry);
+        self.entries.insert(self.last_number, Box::new(entry));
         self.last_number
     }
 
@@ -427,10 +437,16 @@ mod tests {
                 backlog.live_on(&jti, in_state(State::Claimed { until: Timestamp::default() }));
             }
         }
+        let other = push(&mut backlog, "other", "other");
+        let bytes = backlog.get(&other).unwrap().bytes();
         for n in 0..9 {
             backlog.remove(&Jti::parse(n.to_string()).unwrap());
         }
-        assert_eq!((backlog.len(), backlog.by_jti.len(), backlog.by_key.len()), (0, 0, 0));
+        assert_eq!((backlog.len(), backlog.by_jti.len(), backlog.by_key.len()), (1, 1, 1));
+        assert_eq!((backlog.heads_at_once.len(), backlog.heads_later.len()), (1, 0));
+        assert_eq!((backlog.ordinary_bytes(), backlog.leases.len()), (bytes, 0));
+        backlog.remove(&other);
+        assert_eq!((backlog.len(), backlog.by_jti.capacity(), backlog.by_key.len()), (0, 0, 0));
         assert_eq!((backlog.heads_due(), backlog.leases.len()), (Due::Never, 0));
         assert_eq!(backlog.ordinary_bytes(), 0);
     }
