@@ -224,6 +224,7 @@ fn subject_filler(problem: SubjectProblem) -> Option<Value> {
         SubjectProblem::NotUri => Some(json!("urn:example:1")),
         SubjectProblem::NotRelativePath => Some(json!("/Users/1")),
         SubjectProblem::NotIpAddress => Some(json!("192.0.2.1")),
+        SubjectProblem::TooLarge => Some(json!(1)),
         SubjectProblem::NotArray => Some(json!(["192.0.2.1"])),
         SubjectProblem::NotObject => Some(json!({"format": "opaque", "id": "x"})),
         SubjectProblem::NotString | SubjectProblem::Empty | SubjectProblem::Missing => {
