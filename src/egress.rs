@@ -340,8 +340,8 @@ mod tests {
             "https://2130706433/e",
             "https://0x7f000001:8443/e",
             "https://%31%32%37.0.0.1/e",
-            "https://①②⑦.0.0.1/e",
-            "https://１２７。0。0。1/e",
+            "https://%E2%91%A0%E2%91%A1%E2%91%A6.0.0.1/e",
+            "https://%EF%BC%91%EF%BC%92%EF%BC%97%E3%80%820%E3%80%820%E3%80%821/e",
         ] {
             assert_eq!(checked(url), loopback, "{url}");
         }

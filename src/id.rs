@@ -1,6 +1,7 @@
 //! The identifiers of the library: each a type of its own, checked once, when it is made.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -239,10 +240,10 @@ identifier! {
     /// The type of an event: an absolute URI (RFC 8417 §2.2), compared byte by byte.
     ///
     /// * 1 to 2,048 bytes;
-    /// * a scheme, a colon and something after it; no white space, no control characters.
+    /// * a URI by the syntax of RFC 3986 with something after its scheme.
     EventType, |text| {
         visible(text, 2048)?;
-        absolute_uri(text)
+        if is_uri(text) { Ok(()) } else { Err(IdError::NotUri) }
     }
 }
 
@@ -313,15 +314,56 @@ fn visible(text: &str, most: usize) -> Result<(), IdError> {
     if text.chars().any(char::is_control) { Err(IdError::Character) } else { Ok(()) }
 }
 
-/// RFC 3986 §4.3 as far as identifiers need it: `scheme ":" hier-part`, nothing resolved.
-fn absolute_uri(text: &str) -> Result<(), IdError> {
-    let (scheme, rest) = text.split_once(':').ok_or(IdError::NotUri)?;
-    let scheme_ok = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+/// Whether a text is a URI (RFC 3986 §3) with something after its scheme. Nothing is resolved,
+/// decoded or repaired.
+pub(crate) fn is_uri(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let scheme_is_legal = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.bytes().all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(&c));
-    if !scheme_ok || rest.is_empty() || text.chars().any(char::is_whitespace) {
-        return Err(IdError::NotUri);
+    if !scheme_is_legal || rest.is_empty() {
+        return false;
     }
-    Ok(())
+    let (authority, rest) = match rest.strip_prefix("//") {
+        Some(rest) => rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len())),
+        None => ("", rest),
+    };
+    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    let open = b":/?@";
+    is_authority(authority) && are_legal(rest, open) && are_legal(fragment, open)
+}
+
+/// RFC 3986 §3.2: `[ userinfo "@" ] host [ ":" port ]`.
+fn is_authority(text: &str) -> bool {
+    let (user, host) = text.rsplit_once('@').unwrap_or(("", text));
+    let (host, port) = match host.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port),
+        _ => (host, ""),
+    };
+    let host_is_legal = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(literal) => literal.parse::<Ipv6Addr>().is_ok(),
+        None => are_legal(host, b""),
+    };
+    host_is_legal && are_legal(user, b":") && port.bytes().all(|c| c.is_ascii_digit())
+}
+
+/// Whether there are only unreserved characters, sub-delims, percent-encodings (RFC 3986 §2) and
+/// those others.
+fn are_legal(text: &str, others: &[u8]) -> bool {
+    let mut bytes = text.bytes();
+    while let Some(c) = bytes.next() {
+        let legal = match c {
+            b'%' => [bytes.next(), bytes.next()]
+                .iter()
+                .all(|digit| digit.is_some_and(|digit| digit.is_ascii_hexdigit())),
+            c => {
+                c.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&c) || others.contains(&c)
+            }
+        };
+        if !legal {
+            return false;
+        }
+    }
+    true
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -371,8 +413,56 @@ mod tests {
         for good in ["https://a.example/b", "urn:ietf:params:scim:event:feed:add", "spiffe://x"] {
             assert_eq!(EventType::parse(good).map(String::from), Ok(good.to_owned()));
         }
-        for bad in ["session-revoked", "https:", ":x", "1x:y", "https://a b"] {
+        for bad in ["session-revoked", "https:", ":x", "1x:y", "https://a b", "urn:x:\u{e9}"] {
             assert!(EventType::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_uri_has_the_syntax_of_rfc_3986_3() {
+        for good in [
+            "a:b",
+            "https://h",
+            "https://u:p@h:8443/a/b;c=1?q=%2F&x#f?/",
+            "https://[::1]:8443/",
+            "http://[2001:db8::1]",
+            "mailto:a@b.example",
+            "urn:x:y?+z?=w#q",
+            "file:///etc/hosts",
+            "x:///",
+            "h://:/",
+        ] {
+            assert!(is_uri(good), "{good}");
+        }
+        for bad in [
+            "a",
+            "a:",
+            ":b",
+            "-a:b",
+            "a_b:c",
+            "a:\u{e9}",
+            "a:b c",
+            "a:<b>",
+            "a:\"b\"",
+            "a:b\\c",
+            "a:{b}",
+            "a:b|c",
+            "a:b^c",
+            "a:`b`",
+            "a:%",
+            "a:%2",
+            "a:%2g",
+            "a:b#c#d",
+            "a:[b]",
+            "https://h/[b]",
+            "https://[::1",
+            "https://::1]",
+            "https://[h]",
+            "https://h:8o",
+            "https://u@v@h",
+            "https://a:b:c",
+        ] {
+            assert!(!is_uri(bad), "{bad}");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use url::Url;
 
+use crate::id::is_uri;
 use crate::secret::Secret;
 
 /// The delivery method URI of push (RFC 8935, SSF 1.0 §6.1.1).
@@ -53,7 +54,7 @@ impl Delivery {
 /// The URL of a push endpoint. Syntax only; which addresses may be called is decided by
 /// [`egress`](crate::egress), when the URL is accepted and again before every request.
 ///
-/// * an absolute URL with a host, at most 2,048 bytes;
+/// * a URI by the syntax of RFC 3986 with a host, at most 2,048 bytes;
 /// * scheme `https` or `http`;
 /// * no user information, no fragment, port not 0.
 #[derive(Clone, PartialEq, Eq)]
@@ -89,13 +90,11 @@ impl EndpointUrl {
     /// # Errors
     /// [`EndpointError`] naming the rule that is broken.
     pub fn parse(text: &str) -> Result<Self, EndpointError> {
-        if text.len() > 2048 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err(EndpointError::NotUrl);
-        }
-        // The URL parser repairs `https:host`, `https:///host` and backslashes, and another one may
-        // repair them differently: the host that is vetted must be the host that is called.
+        // The URL parser repairs what is no URI, `https:host` and `https:///host`, and another one
+        // may repair it differently: the host that is vetted must be the host that is called.
         let authority = text.split_once("://").map(|(_, rest)| rest);
-        if text.contains('\\') || authority.is_none_or(|rest| rest.starts_with('/')) {
+        let is_uri = text.len() <= 2048 && is_uri(text);
+        if !is_uri || authority.is_none_or(|rest| rest.starts_with('/')) {
             return Err(EndpointError::NotUrl);
         }
         let url = Url::parse(text).map_err(|_| EndpointError::NotUrl)?;
@@ -210,6 +209,8 @@ mod tests {
             ("https:rp.example", EndpointError::NotUrl),
             ("https:///rp.example", EndpointError::NotUrl),
             ("https://rp.example\\@127.0.0.1/", EndpointError::NotUrl),
+            ("https://①②⑦.0.0.1/e", EndpointError::NotUrl),
+            ("https://rp.example/%zz", EndpointError::NotUrl),
         ] {
             assert_eq!(EndpointUrl::parse(text), Err(problem), "{text}");
         }

@@ -17,6 +17,8 @@ mod properties;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod sailpoint;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod success;
