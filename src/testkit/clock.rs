@@ -48,11 +48,13 @@ impl VirtualClock {
         self.step(|_| now);
     }
 
-    /// When the next sleeper wants to wake; `None` when nobody sleeps. A sleeper counts once its
-    /// future was polled and until it is dropped or done.
+    /// When the next sleeper wants to wake, later than now; `None` when nobody does. A sleeper
+    /// counts once its future was polled and until it is dropped or its time has come.
     #[must_use]
     pub fn next_sleep(&self) -> Option<Timestamp> {
-        self.state().sleepers.values().map(|sleeper| sleeper.until).min()
+        let state = self.state();
+        let times = state.sleepers.values().map(|sleeper| sleeper.until);
+        times.filter(|until| *until > state.now).min()
     }
 
     fn step(&self, to: impl FnOnce(Timestamp) -> Timestamp) {
@@ -190,6 +192,7 @@ mod tests {
         drop(early);
         assert_eq!(clock.next_sleep(), Some(at(120)));
         clock.set(at(120));
+        assert_eq!(clock.next_sleep(), None);
         assert_eq!(late.as_mut().poll(&mut cx), Poll::Ready(Slept::Reached));
         drop(late);
         assert_eq!(clock.next_sleep(), None);

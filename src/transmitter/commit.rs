@@ -1,7 +1,9 @@
 //! Committing a change of a stream, whoever decided it.
 
 use super::Core;
+use super::wakes::Wakes;
 use crate::hooks::{Notice, PauseCause};
+use crate::id::StreamId;
 use crate::store::{NewControl, Queue, ReceiverStore, StoreError, StreamUpdate};
 use crate::stream::{StreamRecord, StreamStatus};
 
@@ -41,16 +43,57 @@ impl Core {
             Queue::Keep
         };
         let update = StreamUpdate { queue, announce, ..StreamUpdate::new(record, before.version) };
-        let record = store.update_stream(update).await?;
-        if record.generation == before.generation {
-            self.wakes.wake([&record.stream_id]);
-        } else {
-            self.wakes.stream_changed(&record.stream_id);
-        }
+        let same = update.record.generation == before.generation;
+        let deliveries = if same { Deliveries::GoOn } else { Deliveries::End };
+        let changing = self.changing(&update.record.stream_id, deliveries);
+        let record = changing.over(store.update_stream(update).await)?;
         if before.status == StreamStatus::Enabled && record.status == StreamStatus::Paused {
             let stream_id = record.stream_id.clone();
             self.diagnostics.notice(&Notice::StreamPaused { stream_id, cause });
         }
         Ok(record)
+    }
+
+    /// To be held while a change of a stream is committed.
+    pub(super) fn changing(&self, stream: &StreamId, deliveries: Deliveries) -> Changing<'_> {
+        Changing { wakes: &self.wakes, stream: stream.clone(), deliveries }
+    }
+}
+
+/// What a change means for the deliveries of its stream that are under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deliveries {
+    End,
+    GoOn,
+}
+
+/// Tells this process of a change of a stream when its commit is over, however it ended: also when
+/// nobody knows whether it happened, because the store did not answer or the caller hung up.
+/// Deliveries that are called off in vain go back as they were.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Changing<'a> {
+    wakes: &'a Wakes,
+    stream: StreamId,
+    deliveries: Deliveries,
+}
+
+impl Changing<'_> {
+    /// The store answered. What it refused did not happen and ends no delivery.
+    pub(super) fn over<T>(mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        match &result {
+            Ok(_) | Err(StoreError::Unavailable(_)) => {}
+            Err(_) => self.deliveries = Deliveries::GoOn,
+        }
+        result
+    }
+}
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        match self.deliveries {
+            Deliveries::End => self.wakes.stream_changed(&self.stream),
+            Deliveries::GoOn => self.wakes.wake([&self.stream]),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a receiver's request can cause (SSF 1.0 §8.1).
 
-use super::commit::{Before, CHANGE_TRIES};
+use super::commit::{Before, CHANGE_TRIES, Deliveries};
 use super::{Core, Receivers, mint};
 use crate::auth::Caller;
 use crate::error::Error;
@@ -98,8 +98,9 @@ impl Receivers {
     /// # Errors
     /// [`Refusal::UnknownStream`], or an error of the store.
     pub async fn delete_stream(&self, caller: &Caller, stream: &StreamId) -> Result<(), Error> {
-        self.store.delete_stream(&self.core.issuer, &caller.owner, stream).await?;
-        self.core.wakes.stream_changed(stream);
+        let changing = self.core.changing(stream, Deliveries::End);
+        let deletion = self.store.delete_stream(&self.core.issuer, &caller.owner, stream);
+        changing.over(deletion.await)?;
         Ok(())
     }
 

@@ -27,6 +27,7 @@ struct State {
     inner: MemoryStore,
     failing: Mutex<Option<Call>>,
     conflicting: AtomicBool,
+    losing: AtomicBool,
 }
 
 /// A call that may fail.
@@ -51,6 +52,11 @@ impl FlakyStore {
     /// The next change of a stream finds that another one came first.
     pub(crate) fn conflict_once(&self) {
         self.0.conflicting.store(true, Ordering::Relaxed);
+    }
+
+    /// The next change of a stream is committed, and the answer gets lost.
+    pub(crate) fn lose_answer_once(&self) {
+        self.0.losing.store(true, Ordering::Relaxed);
     }
 
     fn check(&self, call: Call) -> Result<(), StoreError> {
@@ -93,7 +99,11 @@ impl ReceiverStore for FlakyStore {
         if self.0.conflicting.swap(false, Ordering::Relaxed) {
             return Err(StoreError::Conflict);
         }
-        self.0.inner.update_stream(update).await
+        let result = self.0.inner.update_stream(update).await;
+        if self.0.losing.swap(false, Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("connection reset".into()));
+        }
+        result
     }
 
     async fn delete_stream(

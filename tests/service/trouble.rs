@@ -159,3 +159,19 @@ fn a_change_that_another_one_overtook_is_decided_anew() {
     assert_eq!(flaky.world.sent(), ["stream-updated paused"]);
     assert_eq!(ready(flaky.transmitter.totals()).unwrap().accepted, 1);
 }
+
+#[test]
+fn a_push_under_way_ends_also_when_nobody_knows_whether_its_stream_changed() {
+    let flaky = Flaky::new();
+    let stream = flaky.stream(push_to(ONE, None));
+    flaky.emit("user", "a");
+    flaky.world.receiver.hold(ONE);
+    let mut run = Task::start(flaky.transmitter.run_once());
+    assert_eq!(flaky.world.receiver.running(), 1);
+    flaky.store.lose_answer_once();
+    let stopped = ready(flaky.transmitter.set_status(&stream, StreamStatus::Paused, None));
+    assert!(is_unavailable(&stopped.unwrap_err()));
+    run.step();
+    assert_eq!(flaky.world.receiver.running(), 0);
+    assert_eq!(run.output().unwrap().returned, 1);
+}

@@ -1,0 +1,394 @@
+//! The store as one process reaches it: over a line that is slow, breaks before a call is committed
+//! or after it, and tells the reference what was committed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ssf_transmitter::Subject;
+use ssf_transmitter::clock::Clock;
+use ssf_transmitter::id::{Issuer, Owner, StreamId};
+use ssf_transmitter::routing::Interest;
+use ssf_transmitter::store::{
+    Acknowledged, Acknowledgement, Activity, Append, Appended, Candidate, CandidateQuery,
+    ClaimRequest, Claims, DeadLetter, Deleted, GiveUpHeld, HandOut, HandOutRequest, HeldStream,
+    KeepToken, Kept, LetterQuery, NewVerification, OperatorStore, Outbox, Overdue, ReceiverStore,
+    Redrive, Redriven, SettleBatch, SettleReport, StoreError, StreamOverview, StreamStore,
+    StreamUpdate, SubjectChange, SweepRequest, Swept, Totals, VerificationQueued, WorkerStore,
+};
+use ssf_transmitter::stream::{StreamQuota, StreamRecord};
+use ssf_transmitter::testkit::VirtualClock;
+use ssf_transmitter::timestamp::Timestamp;
+
+use crate::keys::Keys;
+use crate::model::{Model, Process, Shared};
+use crate::random::Random;
+use crate::time::{ProcessClock, let_others_go_first};
+
+/// A store over a line.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) store: Arc<dyn StreamStore>,
+    pub(crate) line: Line,
+    pub(crate) model: Shared,
+    pub(crate) process: Process,
+    pub(crate) clock: ProcessClock,
+    pub(crate) keys: Keys,
+}
+
+/// What is between a process and its store. Clones are handles of the same weather.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) random: Random,
+    pub(crate) truth: VirtualClock,
+    /// So many of a hundred calls fail, half of them before the commit.
+    pub(crate) failing: Arc<AtomicU64>,
+    /// So many of a hundred calls take long.
+    pub(crate) slow: Arc<AtomicU64>,
+    /// How long is long, in milliseconds.
+    pub(crate) longest: u64,
+}
+
+impl Line {
+    async fn travel(&self) -> Result<(), StoreError> {
+        if self.random.percent(50) {
+            let_others_go_first().await;
+        }
+        if self.random.percent(self.slow.load(Ordering::Relaxed)) {
+            let time = Duration::from_millis(self.random.between(1, self.longest));
+            self.truth.sleep_until(self.truth.now().after(time)).await;
+        }
+        // Both ways of a call can fail: each half as often as a call does.
+        if self.random.percent(self.failing.load(Ordering::Relaxed)) && self.random.percent(50) {
+            return Err(StoreError::Unavailable("the line broke".into()));
+        }
+        Ok(())
+    }
+}
+
+impl Connection {
+    fn change(&self, stream: &StreamId) -> Change<'_> {
+        Change(self, stream.clone())
+    }
+
+    /// Makes a call, and tells the reference what was committed at the moment it was.
+    async fn through<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>> + Send,
+        note: impl FnOnce(&mut Model, &Result<T, StoreError>) + Send,
+    ) -> Result<T, StoreError> {
+        self.line.travel().await?;
+        // The store does it without waiting, so what is noted is what is committed.
+        let result = call.await;
+        note(&mut self.model.lock(), &result);
+        if result.is_ok() {
+            self.line.travel().await?;
+        }
+        result
+    }
+}
+
+/// By how much a clock may be set back between the choice of a token and its keeping.
+const SET_BACK: Duration = Duration::from_secs(130);
+
+/// A change of a stream that is being committed. When it is over, answered or not, its process has
+/// to act as if it happened.
+struct Change<'a>(&'a Connection, StreamId);
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        self.0.model.lock().over(self.0.process, &self.1);
+    }
+}
+
+/// Nothing to note.
+fn silent<T>(_: &mut Model, _: &T) {}
+
+#[async_trait]
+impl ReceiverStore for Connection {
+    async fn create_stream(
+        &self,
+        record: StreamRecord,
+        quota: StreamQuota,
+    ) -> Result<(), StoreError> {
+        let told = record.clone();
+        let call = self.store.create_stream(record, quota);
+        self.through(call, move |model, result| model.created(&told, result)).await
+    }
+
+    async fn read_stream(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+    ) -> Result<StreamRecord, StoreError> {
+        self.through(self.store.read_stream(issuer, owner, stream), silent).await
+    }
+
+    async fn list_streams(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+    ) -> Result<Vec<StreamRecord>, StoreError> {
+        self.through(self.store.list_streams(issuer, owner), silent).await
+    }
+
+    async fn update_stream(&self, update: StreamUpdate) -> Result<StreamRecord, StoreError> {
+        let (told, by) = (update.clone(), self.process);
+        let _change = self.change(&update.record.stream_id);
+        let call = self.store.update_stream(update);
+        self.through(call, move |model, result| model.updated(by, &told, result)).await
+    }
+
+    async fn delete_stream(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+    ) -> Result<Deleted, StoreError> {
+        let by = self.process;
+        let _change = self.change(stream);
+        let call = self.store.delete_stream(issuer, owner, stream);
+        self.through(call, |model, result| model.deleted(by, stream, result)).await
+    }
+
+    async fn change_subject(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+        change: SubjectChange,
+    ) -> Result<(), StoreError> {
+        let told = change.clone();
+        let call = self.store.change_subject(issuer, owner, stream, change);
+        self.through(call, |model, result| model.subject_changed(stream, &told, result)).await
+    }
+
+    async fn queue_verification(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+        verification: NewVerification,
+    ) -> Result<VerificationQueued, StoreError> {
+        let told = verification.clone();
+        let call = self.store.queue_verification(issuer, owner, stream, verification);
+        self.through(call, |model, result| model.verification_queued(stream, &told, result)).await
+    }
+
+    async fn acknowledge(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+        acknowledgement: Acknowledgement,
+    ) -> Result<Acknowledged, StoreError> {
+        let told = acknowledgement.clone();
+        let call = self.store.acknowledge(issuer, owner, stream, acknowledgement);
+        self.through(call, |model, result| model.acknowledged(stream, &told, result)).await
+    }
+
+    async fn hand_out(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+        request: HandOutRequest,
+    ) -> Result<HandOut, StoreError> {
+        let call = self.store.hand_out(issuer, owner, stream, request);
+        self.through(call, |model, result| model.handed_out(stream, request, result)).await
+    }
+
+    async fn keep_polled(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        stream: &StreamId,
+        tokens: Vec<KeepToken>,
+    ) -> Result<Vec<Kept>, StoreError> {
+        let told = tokens.clone();
+        let (by, keys, now) = (self.process, &self.keys, self.clock.now().after(SET_BACK));
+        let call = self.store.keep_polled(issuer, owner, stream, tokens);
+        self.through(call, |model, result| {
+            model.kept(by, &told, result, |kid| keys.is_retired(kid, now));
+        })
+        .await
+    }
+
+    async fn touch(
+        &self,
+        issuer: &Issuer,
+        owner: &Owner,
+        activity: Activity,
+    ) -> Result<(), StoreError> {
+        self.through(self.store.touch(issuer, owner, activity), silent).await
+    }
+}
+
+#[async_trait]
+impl WorkerStore for Connection {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
+        let (told, by) = (request.clone(), self.process);
+        let call = self.store.claim(request);
+        self.through(call, move |model, result| model.claimed(by, &told, result)).await
+    }
+
+    async fn keep_tokens(
+        &self,
+        issuer: &Issuer,
+        tokens: Vec<KeepToken>,
+    ) -> Result<Vec<Kept>, StoreError> {
+        let told = tokens.clone();
+        let (by, keys, now) = (self.process, &self.keys, self.clock.now().after(SET_BACK));
+        let call = self.store.keep_tokens(issuer, tokens);
+        self.through(call, |model, result| {
+            model.kept(by, &told, result, |kid| keys.is_retired(kid, now));
+        })
+        .await
+    }
+
+    async fn settle(
+        &self,
+        issuer: &Issuer,
+        batch: SettleBatch,
+    ) -> Result<SettleReport, StoreError> {
+        let (told, by) = (batch.clone(), self.process);
+        let call = self.store.settle(issuer, batch);
+        self.through(call, move |model, result| model.settled(by, &told, result)).await
+    }
+
+    async fn sweep(&self, request: SweepRequest) -> Result<Swept, StoreError> {
+        self.through(self.store.sweep(request), silent).await
+    }
+
+    async fn idle_streams(
+        &self,
+        issuer: &Issuer,
+        since: Timestamp,
+        most: usize,
+    ) -> Result<Overdue, StoreError> {
+        self.through(self.store.idle_streams(issuer, since, most), silent).await
+    }
+
+    async fn unverified_streams(
+        &self,
+        issuer: &Issuer,
+        since: Timestamp,
+        most: usize,
+    ) -> Result<Overdue, StoreError> {
+        self.through(self.store.unverified_streams(issuer, since, most), silent).await
+    }
+
+    async fn held_streams(
+        &self,
+        issuer: &Issuer,
+        after: Option<&StreamId>,
+        most: usize,
+    ) -> Result<Vec<HeldStream>, StoreError> {
+        self.through(self.store.held_streams(issuer, after, most), silent).await
+    }
+
+    async fn give_up_held(&self, issuer: &Issuer, request: GiveUpHeld) -> Result<u64, StoreError> {
+        let told = request.clone();
+        let call = self.store.give_up_held(issuer, request);
+        self.through(call, move |model, result| model.held_given_up(&told, result)).await
+    }
+}
+
+#[async_trait]
+impl OperatorStore for Connection {
+    async fn find_stream(
+        &self,
+        issuer: &Issuer,
+        stream: &StreamId,
+    ) -> Result<StreamRecord, StoreError> {
+        self.through(self.store.find_stream(issuer, stream), silent).await
+    }
+
+    async fn list_overviews(
+        &self,
+        issuer: &Issuer,
+        after: Option<&StreamId>,
+        most: usize,
+    ) -> Result<Vec<StreamOverview>, StoreError> {
+        self.through(self.store.list_overviews(issuer, after, most), silent).await
+    }
+
+    async fn overview(
+        &self,
+        issuer: &Issuer,
+        stream: &StreamId,
+    ) -> Result<StreamOverview, StoreError> {
+        self.through(self.store.overview(issuer, stream), silent).await
+    }
+
+    async fn interest(
+        &self,
+        issuer: &Issuer,
+        stream: &StreamId,
+        subject: &Subject,
+        now: Timestamp,
+    ) -> Result<Interest, StoreError> {
+        self.through(self.store.interest(issuer, stream, subject, now), silent).await
+    }
+
+    async fn suspend(&self, issuer: &Issuer, owner: &Owner) -> Result<(), StoreError> {
+        let call = self.store.suspend(issuer, owner);
+        self.through(call, |model, _| model.suspended(owner)).await
+    }
+
+    async fn resume(&self, issuer: &Issuer, owner: &Owner) -> Result<(), StoreError> {
+        let call = self.store.resume(issuer, owner);
+        self.through(call, |model, _| model.resumed(owner)).await
+    }
+
+    async fn dead_letters(
+        &self,
+        issuer: &Issuer,
+        stream: &StreamId,
+        query: &LetterQuery,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        self.through(self.store.dead_letters(issuer, stream, query), silent).await
+    }
+
+    async fn redrive(
+        &self,
+        issuer: &Issuer,
+        stream: &StreamId,
+        redrive: Redrive,
+    ) -> Result<Vec<Redriven>, StoreError> {
+        let told = redrive.clone();
+        let call = self.store.redrive(issuer, stream, redrive);
+        self.through(call, move |model, result| model.redriven(stream, &told, result)).await
+    }
+
+    async fn totals(&self, issuer: &Issuer) -> Result<Totals, StoreError> {
+        self.through(self.store.totals(issuer), silent).await
+    }
+}
+
+impl StreamStore for Connection {
+    fn outbox(&self) -> Box<dyn Outbox + '_> {
+        Box::new(ConnectedOutbox(self))
+    }
+}
+
+/// The outbox over the same line.
+struct ConnectedOutbox<'a>(&'a Connection);
+
+#[async_trait]
+impl Outbox for ConnectedOutbox<'_> {
+    async fn candidates(&mut self, query: &CandidateQuery) -> Result<Vec<Candidate>, StoreError> {
+        let mut outbox = self.0.store.outbox();
+        let call = outbox.candidates(query);
+        self.0.through(call, |model, result| model.candidates(query, result)).await
+    }
+
+    async fn append(&mut self, append: Append) -> Result<Appended, StoreError> {
+        let told = append.clone();
+        let mut outbox = self.0.store.outbox();
+        let call = outbox.append(append);
+        self.0.through(call, move |model, result| model.appended(&told, result)).await
+    }
+}

@@ -1,0 +1,90 @@
+//! What is known of a stream's breaker: bounds, since the jitter of its waits is not known.
+
+use std::time::Duration;
+
+use ssf_transmitter::timestamp::Timestamp;
+
+use crate::rules::{Fault, Rules, Wish};
+
+/// The bounds of a stream's breaker.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    /// Failures in a row that counted for certain, and those that may have.
+    failures: (u32, u32),
+    refusals: (u32, u32),
+    failing_since: Option<Timestamp>,
+    /// Until when it is open for certain, and until when it may be.
+    open: Option<(Timestamp, Timestamp)>,
+    /// What the receiver asked for.
+    not_before: Option<Timestamp>,
+    /// Whether it failed or refused so long that it may be paused for it.
+    pub(super) given_up: bool,
+    /// How many failures came after it had to be paused for certain.
+    pub(super) overdue: u32,
+}
+
+impl Health {
+    /// Takes in how a request ended.
+    pub(super) fn record(
+        &mut self,
+        fault: Fault,
+        wish: Option<Wish>,
+        rules: &Rules,
+        now: Timestamp,
+    ) {
+        let refuses = match fault {
+            Fault::Stream { refuses } => refuses,
+            Fault::StreamStops => false,
+            Fault::Nobody { .. } | Fault::Set | Fault::SetMayPass(_) | Fault::Key(_) => {
+                let not_before = self.not_before.filter(|until| now < *until);
+                *self = Self { not_before, given_up: self.given_up, ..Self::default() };
+                return;
+            }
+        };
+        if let Some(wish) = wish {
+            self.not_before = self.not_before.max(Some(wish.until(now, rules.longest_wish)));
+        }
+        if fault == Fault::StreamStops {
+            self.given_up = true;
+            return;
+        }
+        if self.open.is_some_and(|(certain, _)| now < certain) {
+            return;
+        }
+        let certain = self.open.is_none_or(|(_, possible)| now >= possible);
+        let count = |(low, high): (u32, u32)| (low + u32::from(certain), high + 1);
+        self.failures = count(self.failures);
+        self.refusals = if refuses { count(self.refusals) } else { (0, 0) };
+        let since = *self.failing_since.get_or_insert(now);
+        let (shortest, _) = rules.breaker.after(self.failures.0.max(1));
+        let (_, longest) = rules.breaker.after(self.failures.1);
+        self.open = Some(match self.open {
+            Some((low, high)) if !certain => (low, high.max(now.after(longest))),
+            _ => (now.after(shortest), now.after(longest)),
+        });
+        let limit = rules.pause_after_refusals;
+        self.given_up |=
+            self.refusals.1 >= limit || now.since(since) >= Duration::from_secs(rules.pause_after);
+        self.overdue += u32::from(certain && self.refusals.0 >= limit);
+    }
+
+    /// Whether ordinary entries wait for certain.
+    pub(super) fn is_open(&self, now: Timestamp) -> bool {
+        self.open.is_some_and(|(certain, _)| now < certain)
+    }
+
+    /// Whether ordinary entries may have to wait.
+    pub(super) fn may_be_open(&self, now: Timestamp) -> bool {
+        self.open.is_some_and(|(_, possible)| now < possible)
+    }
+
+    /// Whether it failed and has not worked since: then one entry goes alone, as the probe.
+    pub(super) fn is_failing(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Whether the receiver asked not to be called yet.
+    pub(super) fn rests(&self, now: Timestamp) -> bool {
+        self.not_before.is_some_and(|until| now < until)
+    }
+}

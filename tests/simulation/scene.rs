@@ -1,0 +1,114 @@
+//! What a run is like: drawn once per seed, so that runs differ in kind and not only in detail.
+
+use std::time::Duration;
+
+use ssf_transmitter::protocol::Profile;
+use ssf_transmitter::stream::DefaultSubjects;
+use ssf_transmitter::transmitter::Config;
+
+use crate::model::Clocks;
+use crate::random::Random;
+use crate::rules::Rules;
+
+/// The circumstances of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Scene {
+    pub(crate) processes: usize,
+    pub(crate) workers: Workers,
+    pub(crate) clocks: Clocks,
+    pub(crate) rules: Rules,
+    pub(crate) config: Config,
+    pub(crate) profile: Profile,
+    pub(crate) actions: usize,
+    pub(crate) faults: Faults,
+    pub(crate) wishes: &'static [u64],
+}
+
+/// How the processes push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Workers {
+    /// By `run_once`, whenever it says that something is due.
+    Steps,
+    /// By `run`.
+    Loops,
+}
+
+/// What goes wrong beside the receivers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Faults {
+    /// Nothing.
+    None,
+    /// Processes die and callers hang up.
+    Deaths,
+    /// The line to the store breaks and is slow.
+    Line,
+    /// All of it, and the keys fail.
+    All,
+}
+
+impl Scene {
+    pub(crate) fn draw(random: &Random) -> Self {
+        let workers = random.pick(&[Workers::Steps, Workers::Steps, Workers::Loops]);
+        // A loop looks at a foreign store every second: its runs have to be short.
+        let brisk = workers == Workers::Loops || random.percent(50);
+        let rules = if brisk { Rules::BRISK } else { Rules::USUAL };
+        let wishes: &[u64] =
+            if brisk { &[0, 1, 7, 20, 60] } else { &[0, 1, 7, 20, 60, 900, 100_000] };
+        Self {
+            processes: random.pick(&[1, 2, 2, 3]),
+            workers,
+            clocks: random.pick(&[Clocks::Agree, Clocks::Agree, Clocks::Agree, Clocks::Differ]),
+            config: config(random, &rules),
+            profile: profile(random),
+            rules,
+            actions: random.pick(&[15, 30, 45]),
+            faults: random.pick(&[Faults::None, Faults::Deaths, Faults::Line, Faults::All]),
+            wishes,
+        }
+    }
+
+    pub(crate) fn kills(&self) -> bool {
+        matches!(self.faults, Faults::Deaths | Faults::All)
+    }
+
+    pub(crate) fn breaks_lines(&self) -> bool {
+        matches!(self.faults, Faults::Line | Faults::All)
+    }
+
+    pub(crate) fn fails_keys(&self) -> bool {
+        self.faults == Faults::All
+    }
+
+    /// By how many milliseconds a clock may be ahead of the truth or behind it.
+    pub(crate) fn most_ahead(&self) -> u64 {
+        match self.clocks {
+            // Two of them are then at most five seconds apart.
+            Clocks::Agree => 2_500,
+            Clocks::Differ => 60_000,
+        }
+    }
+
+    /// After how many seconds of good weather everything has ended.
+    pub(crate) fn patience(&self) -> u64 {
+        let waits = self.wishes.iter().copied().max().unwrap_or_default().min(3600);
+        waits.max(self.rules.breaker.longest) + 240
+    }
+}
+
+fn profile(random: &Random) -> Profile {
+    let mut profile = Profile::default();
+    profile.min_verification_interval = Duration::from_secs(random.pick(&[0, 0, 10]));
+    profile
+}
+
+fn config(random: &Random, rules: &Rules) -> Config {
+    let mut config = Config::default();
+    (config.outcomes, config.breaker) = rules.policies();
+    config.default_subjects =
+        random.pick(&[DefaultSubjects::All, DefaultSubjects::All, DefaultSubjects::None]);
+    config.pushes = random.pick(&[1, 3, 8, 64]);
+    config.pushes_per_host = random.pick(&[1, 4, 32]);
+    config.pushes_per_stream = random.pick(&[1, 2, 8]);
+    config.poll_batch = random.pick(&[1, 3, 100]);
+    config
+}
