@@ -202,6 +202,14 @@ identifier! {
 }
 
 identifier! {
+    /// An event that a change of an identity means and that could not be made.
+    ///
+    /// * 1 to 255 bytes;
+    /// * no control characters.
+    FailureId, |text| visible(text, 255)
+}
+
+identifier! {
     /// The name of a lifecycle condition.
     ///
     /// * 1 to 255 bytes;

@@ -106,6 +106,7 @@ pub mod store;
 // Floor 4: service.
 mod diagnostics;
 pub mod error;
+pub mod monitor;
 pub mod transmitter;
 
 // Floor 5: adapters. Those of a port live beside it; `https` is what those that call out share.

@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 7] = [
     &["subject", "event", "stream"],
     &["set", "protocol", "outbox", "routing", "lifecycle", "egress"],
     &["store", "keys", "deliver", "auth", "clock", "entropy", "hooks"],
-    &["transmitter", "error", "diagnostics"],
+    &["transmitter", "monitor", "error", "diagnostics"],
     &[
         "store::memory",
         "keys::local",

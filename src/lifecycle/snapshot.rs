@@ -70,6 +70,33 @@ impl Snapshot {
         }
         self
     }
+
+    /// The same, with what is unknown here taken from there.
+    pub(super) fn or(mut self, from: &Self) -> Self {
+        for (path, kept) in &from.known {
+            self.known.entry(path.clone()).or_insert_with(|| kept.clone());
+        }
+        self
+    }
+
+    /// The same attributes, with what is known there in the place of what is known here.
+    pub(super) fn preferring(mut self, other: &Self) -> Self {
+        for (path, kept) in &mut self.known {
+            if let Some(other) = other.known.get(path) {
+                *kept = other.clone();
+            }
+        }
+        self.profile.clone_from(&other.profile);
+        self
+    }
+
+    /// Whether the same is known here and there.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        let pairs = || self.known.iter().zip(&other.known);
+        self.profile == other.profile
+            && self.known.len() == other.known.len()
+            && pairs().all(|((path, one), (other, two))| path == other && one.same(two))
+    }
 }
 
 impl Kept {

@@ -7,7 +7,8 @@
 //! * [`WorkerStore`]: what the delivery of SETs needs: claim, keep, settle, sweep.
 //! * [`OperatorStore`]: what the operator may see and do, across owners.
 //!
-//! Emission goes through the narrow [`Outbox`].
+//! Emission goes through the narrow [`Outbox`]. Identity lifecycle has a face of its own,
+//! [`IdentityStore`], which a store may leave out.
 //!
 //! # Contract of all faces
 //! 1. Time is an argument; a store reads no clock. It may go backwards.
@@ -27,6 +28,7 @@
 mod calls;
 mod emission;
 mod forward;
+mod identities;
 pub mod memory;
 
 use std::fmt;
@@ -48,6 +50,10 @@ pub use calls::{
     VerificationQueued,
 };
 pub use emission::{Append, Appended, Candidate, CandidateQuery, NewEntry, Outbox, Repeated};
+pub use identities::{
+    Committed, FailedEvent, IdentityCommit, IdentityRead, IdentityRecord, IdentityStore,
+    IdentityWrite, StoredConditions,
+};
 
 /// Why a store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -4,10 +4,11 @@ use super::{Transmitter, mint};
 use crate::error::Error;
 use crate::event::{self, Event};
 use crate::hooks::Sharing;
-use crate::id::{Jti, StreamId, Txn};
+use crate::id::{FailureId, Jti, StreamId, Txn};
 use crate::routing;
 use crate::set::SetBody;
 use crate::store::{Append, Appended, CandidateQuery, NewEntry, Outbox, Repeated};
+use crate::timestamp::Timestamp;
 
 /// What an emission did. When it is returned by [`Transmitter::emit`], it is committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,10 +56,20 @@ impl Transmitter {
     /// # Errors
     /// Like [`emit`](Self::emit).
     pub async fn emit_in(&self, outbox: &mut dyn Outbox, event: Event) -> Result<Emission, Error> {
+        let append = self.plan(outbox, &event, self.now()).await?;
+        Ok(outbox.append(append).await?.into())
+    }
+
+    /// What an emission stores: the claims of the event, and one entry per stream that wants it.
+    pub(crate) async fn plan(
+        &self,
+        outbox: &mut dyn Outbox,
+        event: &Event,
+        now: Timestamp,
+    ) -> Result<Append, Error> {
         event::check(event.event_type(), event.members(), event.subject())?;
         let core = &self.core;
-        let now = core.clock.now();
-        let txn = event.txn().cloned().unwrap_or_else(|| mint::txn(now, core.entropy.bits()));
+        let txn = event.txn().cloned().unwrap_or_else(|| self.new_txn(now));
         let body = SetBody::new(now, &txn, event.subject(), event.event_type(), event.members())?;
         let query = CandidateQuery::new(
             core.issuer.clone(),
@@ -68,7 +79,7 @@ impl Transmitter {
         );
         let candidates = outbox.candidates(&query).await?;
         let entry = |stream_id| NewEntry::new(stream_id, mint::jti(now, core.entropy.bits()));
-        let append = Append {
+        Ok(Append {
             issuer: core.issuer.clone(),
             body,
             txn,
@@ -79,7 +90,7 @@ impl Transmitter {
                 .unwrap_or_else(|| routing::order_key(event.subject())),
             entries: candidates
                 .into_iter()
-                .filter(|found| match core.sharing.decide(&event, &found.stream_id, &found.owner) {
+                .filter(|found| match core.sharing.decide(event, &found.stream_id, &found.owner) {
                     Sharing::Allow => true,
                     Sharing::Veto => false,
                 })
@@ -87,18 +98,43 @@ impl Transmitter {
                 .collect(),
             idempotency_key: event.idempotency_key().cloned(),
             now,
-        };
-        let Appended { txn, accepted, skipped, repeated } = outbox.append(append).await?;
-        let set = |entry: &NewEntry| EmittedSet {
-            stream_id: entry.stream_id.clone(),
-            jti: entry.jti.clone(),
-        };
-        Ok(Emission { txn, sets: accepted.iter().map(set).collect(), skipped, repeated })
+        })
+    }
+
+    /// The outbox that commits each append on its own.
+    pub(crate) fn outbox(&self) -> Box<dyn Outbox + '_> {
+        self.store.outbox()
+    }
+
+    /// The time, as the transmitter's clock has it.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.core.clock.now()
+    }
+
+    /// A new transaction, for the SETs of several events.
+    pub(crate) fn new_txn(&self, now: Timestamp) -> Txn {
+        mint::txn(now, self.core.entropy.bits())
+    }
+
+    /// A new identifier of an event that could not be made.
+    pub(crate) fn new_failure_id(&self, now: Timestamp) -> FailureId {
+        mint::failure_id(now, self.core.entropy.bits())
     }
 
     /// Wakes the pusher and the polls that wait for these SETs. [`emit`](Self::emit) does it
     /// itself; after [`emit_in`](Self::emit_in) the host does it once its transaction is committed.
     pub fn wake(&self, emission: &Emission) {
         self.core.wakes.wake(emission.sets.iter().map(|set| &set.stream_id));
+    }
+}
+
+impl From<Appended> for Emission {
+    fn from(appended: Appended) -> Self {
+        let Appended { txn, accepted, skipped, repeated } = appended;
+        let set = |entry: &NewEntry| EmittedSet {
+            stream_id: entry.stream_id.clone(),
+            jti: entry.jti.clone(),
+        };
+        Self { txn, sets: accepted.iter().map(set).collect(), skipped, repeated }
     }
 }

@@ -2,7 +2,7 @@
 
 use uuid::{Builder, Uuid};
 
-use crate::id::{Jti, StreamId, TrackingId, Txn, WorkerId};
+use crate::id::{FailureId, Jti, StreamId, TrackingId, Txn, WorkerId};
 use crate::timestamp::Timestamp;
 
 /// A new `jti`: a UUID version 7, so that stores can keep them in the order of time.
@@ -13,6 +13,12 @@ pub(super) fn jti(now: Timestamp, bits: u128) -> Jti {
 /// A new `txn`: a UUID version 7.
 pub(super) fn txn(now: Timestamp, bits: u128) -> Txn {
     Txn::trusted(text(uuid_v7(now, bits), &mut [0; uuid::fmt::Hyphenated::LENGTH]))
+}
+
+/// A new identifier of an event that could not be made: a UUID version 7, so that they are listed
+/// in the order of time.
+pub(super) fn failure_id(now: Timestamp, bits: u128) -> FailureId {
+    FailureId::trusted(text(uuid_v7(now, bits), &mut [0; uuid::fmt::Hyphenated::LENGTH]))
 }
 
 /// A new stream identifier: a UUID version 4, which nobody can guess.

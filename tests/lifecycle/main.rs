@@ -4,4 +4,8 @@
 
 mod documents;
 mod histories;
+mod monitor;
+mod properties;
+mod sources;
 mod templates;
+mod world;

@@ -1,6 +1,7 @@
 //! The store in memory: the reference.
 
 mod backlog;
+mod identities;
 mod interest;
 mod later;
 mod operator;

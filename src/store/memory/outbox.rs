@@ -39,7 +39,7 @@ impl IssuerState {
         self.interests.candidates(&query.event_type, &query.subject)
     }
 
-    fn append(&mut self, append: Append) -> Result<Appended, StoreError> {
+    pub(super) fn append(&mut self, append: Append) -> Result<Appended, StoreError> {
         let key = append.idempotency_key;
         if let Some(first) = key.as_ref().and_then(|key| self.first_results.by_key.get(key)) {
             return Ok(Appended { repeated: Repeated::Yes, ..first.clone() });

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use super::identities::Identities;
 use super::interest::Interests;
 use super::schedule::Schedule;
 use super::stream::{Happened, Stream, Turn};
@@ -46,6 +47,7 @@ pub(super) struct IssuerState {
     /// The streams that hold ordinary entries nobody is being sent.
     pub(super) holding: BTreeSet<StreamId>,
     pub(super) first_results: FirstResults,
+    pub(super) identities: Identities,
     /// What became of the entries of streams that were deleted.
     pub(super) departed: Totals,
     pub(super) last_fence: u64,
