@@ -8,6 +8,7 @@ use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpServer};
 use bytes::Bytes;
 use example_host::{App, GRACE, Stop};
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 
 /// Serves until it is time to stop; then requests under way may end.
@@ -33,27 +34,31 @@ pub(crate) async fn serve(listener: TcpListener, app: App, stop: Stop) -> io::Re
 
 #[expect(clippy::future_not_send, reason = "a request of actix-web stays on its thread")]
 async fn handle(app: Data<App>, request: HttpRequest, payload: Payload) -> HttpResponse {
+    let Some(head) = convert(&request) else {
+        return HttpResponse::BadRequest().finish();
+    };
+    if app.takes_stream(&head) {
+        return answer(app.handle_stream(&head, payload).await);
+    }
     let limit = app.body_limit(request.path());
     let Ok(body) = example_host::read(payload, limit).await else {
         return HttpResponse::BadRequest().finish();
     };
-    match convert(&request, body) {
-        Some(request) => answer(app.handle(request).await),
-        None => HttpResponse::BadRequest().finish(),
-    }
+    answer(app.handle(Request::from_parts(head, body)).await)
 }
 
-/// The request in the types of today's `http` crate: actix-web has those of 0.2. Both crates know
-/// the same methods, targets and headers, so nothing is lost; `None` is for the day they do not.
-fn convert(request: &HttpRequest, body: Bytes) -> Option<Request<Bytes>> {
-    let mut converted = Request::new(body);
+/// The request, without its body, in the types of today's `http` crate: actix-web has those of 0.2.
+/// Both crates know the same methods, targets and headers, so nothing is lost; `None` is for the day
+/// they do not.
+fn convert(request: &HttpRequest) -> Option<Parts> {
+    let mut converted = Request::new(());
     *converted.method_mut() = Method::from_bytes(request.method().as_str().as_bytes()).ok()?;
     *converted.uri_mut() = request.uri().to_string().parse::<Uri>().ok()?;
     for (name, value) in request.headers() {
         let name = HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
         converted.headers_mut().append(name, HeaderValue::from_bytes(value.as_bytes()).ok()?);
     }
-    Some(converted)
+    Some(converted.into_parts().0)
 }
 
 /// The response in the types of actix-web.

@@ -16,9 +16,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(flags.listen)?;
     let url = format!("http://{}", listener.local_addr()?);
 
-    let transmitter = example_host::transmitter(&flags, &url)?;
+    let (transmitter, monitor) = example_host::transmitter(&flags, &url)?;
     let router = Router::new(transmitter.receivers(), example_host::authenticator(&flags)?);
-    let app = App::new(router, Admin::of(&transmitter, &flags)?);
+    let app = App::new(router, Admin::of(&transmitter, &monitor, &flags)?);
 
     println!("listening on {url}");
     example_host::run(transmitter, |stop| adapter::serve(listener, app, stop)).await

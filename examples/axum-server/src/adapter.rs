@@ -13,6 +13,9 @@ pub(crate) fn service(app: App) -> axum::Router {
 
 async fn handle(State(app): State<App>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    if app.takes_stream(&parts) {
+        return app.handle_stream(&parts, body.into_data_stream()).await.map(Body::from);
+    }
     let limit = app.body_limit(parts.uri.path());
     match example_host::read(body.into_data_stream(), limit).await {
         Ok(body) => app.handle(http::Request::from_parts(parts, body)).await.map(Body::from),

@@ -38,9 +38,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let scheme = if tls_cert.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{}", listener.local_addr()?);
 
-    let transmitter = example_host::transmitter(&flags, &url)?;
+    let (transmitter, monitor) = example_host::transmitter(&flags, &url)?;
     let router = Router::new(transmitter.receivers(), example_host::authenticator(&flags)?);
-    let app = App::new(router, Admin::of(&transmitter, &flags)?);
+    let app = App::new(router, Admin::of(&transmitter, &monitor, &flags)?);
     let service = adapter::service(app);
 
     let Some((cert, key)) = tls_cert.zip(tls_key) else {

@@ -4,8 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::stream::Stream;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
-use http::{Request, Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -17,6 +19,7 @@ use ssf_transmitter::event::Event;
 use ssf_transmitter::id::{
     Audience, ClientId, EventType, IdempotencyKey, OrderKey, Owner, StreamId, TenantId, Txn,
 };
+use ssf_transmitter::monitor::IdentityMonitor;
 use ssf_transmitter::protocol::{Credentials, bearer_token};
 use ssf_transmitter::store::{DeadLetter, LetterQuery, StreamOverview};
 use ssf_transmitter::stream::StreamStatus;
@@ -26,9 +29,13 @@ use ssf_transmitter::transmitter::Transmitter;
 
 use crate::explain;
 use crate::flags::Flags;
+use crate::identities;
+use crate::import::import;
 
 /// Where the operator's API is.
 pub(crate) const PREFIX: &str = "/admin/";
+/// Where identities are imported: the one path whose body is taken as it comes.
+pub(crate) const IMPORT: &str = "/admin/identities:import";
 /// The largest body of an operator's request, in bytes.
 pub(crate) const BODY: usize = 1024 * 1024;
 
@@ -36,16 +43,18 @@ pub(crate) const BODY: usize = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Admin {
     transmitter: Transmitter,
+    monitor: IdentityMonitor,
     guard: Arc<StaticTokens>,
 }
 
 impl Admin {
-    /// The API over that transmitter, if the flags have a token for it.
+    /// The API over that transmitter and that monitor, if the flags have a token for it.
     ///
     /// # Errors
     /// When the token can be no bearer token.
     pub fn of(
         transmitter: &Transmitter,
+        monitor: &IdentityMonitor,
         flags: &Flags,
     ) -> Result<Option<Self>, Box<dyn std::error::Error>> {
         let Some(token) = &flags.admin_token else { return Ok(None) };
@@ -53,20 +62,35 @@ impl Admin {
         let owner = Owner::new(TenantId::parse("admin")?, ClientId::parse("admin")?);
         let caller = Caller::new(owner, Audience::parse("admin")?, []);
         let guard = Arc::new(StaticTokens::new().with_receiver(token, caller)?);
-        Ok(Some(Self { transmitter: transmitter.clone(), guard }))
+        Ok(Some(Self { transmitter: transmitter.clone(), monitor: monitor.clone(), guard }))
     }
 
     /// Answers an operator's request.
     pub(crate) async fn handle(&self, request: &Request<Bytes>) -> Response<Bytes> {
-        if !self.may_enter(request).await {
-            let refused = Refused::new(StatusCode::UNAUTHORIZED, "the admin token is required");
-            return with(refused.answer(), WWW_AUTHENTICATE, "Bearer realm=\"admin\"");
+        if !self.may_enter(request.headers()).await {
+            return stranger();
         }
         self.answer(request).await.unwrap_or_else(|refused| refused.answer())
     }
 
-    async fn may_enter(&self, request: &Request<Bytes>) -> bool {
-        let headers = request.headers().get_all(AUTHORIZATION);
+    /// Answers an import, whose body is taken as it comes.
+    pub(crate) async fn import<E>(
+        &self,
+        head: &Parts,
+        body: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Response<Bytes> {
+        if !self.may_enter(&head.headers).await {
+            return stranger();
+        }
+        let imported = match identities::mode(head.uri.query()) {
+            Ok(mode) => import(&self.monitor, mode, body).await,
+            Err(refused) => Err(refused),
+        };
+        imported.unwrap_or_else(|refused| refused.answer())
+    }
+
+    async fn may_enter(&self, headers: &HeaderMap) -> bool {
+        let headers = headers.get_all(AUTHORIZATION);
         let Credentials::Token(token) = bearer_token(headers.iter().map(HeaderValue::as_bytes))
         else {
             return false;
@@ -88,9 +112,45 @@ impl Admin {
             ("GET", ["streams", id, "dead-letters"]) => self.dead_letters(id).await,
             (_, ["events" | "explain"] | ["streams", _, "status"]) => Ok(only("POST")),
             (_, ["streams"] | ["streams", _, "dead-letters"]) => Ok(only("GET")),
+            _ => self.lifecycle(request, &path).await,
+        }
+    }
+
+    /// What is about identities: which changes of them mean which events.
+    async fn lifecycle(
+        &self,
+        request: &Request<Bytes>,
+        path: &[&str],
+    ) -> Result<Response<Bytes>, Refused> {
+        let (monitor, body) = (&self.monitor, request.body());
+        match (request.method().as_str(), path) {
+            ("PUT", ["identities", id]) => identities::put(monitor, id, body).await,
+            ("DELETE", ["identities", id]) => identities::remove(monitor, id).await,
+            ("GET", ["conditions"]) => identities::conditions(monitor).await,
+            ("PUT", ["conditions"]) => {
+                identities::replace_conditions(monitor, request.headers(), body).await
+            }
+            ("POST", ["conditions:dry-run"]) => identities::dry_run(monitor, body).await,
+            ("GET", ["identity-failures"]) => identities::failures(monitor).await,
+            ("POST", ["identity-failures", id, "retry"]) => identities::retry(monitor, id).await,
+            ("DELETE", ["identity-failures", id]) => identities::dismiss(monitor, id).await,
+            (_, ["identities", _]) => Ok(only("PUT, DELETE")),
+            (_, ["conditions"]) => Ok(only("GET, PUT")),
+            (
+                _,
+                ["identities:import" | "conditions:dry-run"] | ["identity-failures", _, "retry"],
+            ) => Ok(only("POST")),
+            (_, ["identity-failures"]) => Ok(only("GET")),
+            (_, ["identity-failures", _]) => Ok(only("DELETE")),
             _ => Err(Refused::new(StatusCode::NOT_FOUND, "there is nothing at this path")),
         }
     }
+}
+
+/// What somebody is told who is not the operator.
+fn stranger() -> Response<Bytes> {
+    let refused = Refused::new(StatusCode::UNAUTHORIZED, "the admin token is required");
+    with(refused.answer(), WWW_AUTHENTICATE, "Bearer realm=\"admin\"")
 }
 
 #[derive(Deserialize)]
@@ -220,7 +280,7 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
-    fn new(status: StatusCode, description: impl fmt::Display) -> Self {
+    pub(crate) fn new(status: StatusCode, description: impl fmt::Display) -> Self {
         Self { status, description: description.to_string() }
     }
 

@@ -1,6 +1,8 @@
 //! All that a server answers: the library's router, and the operator's API beside it.
 
 use bytes::Bytes;
+use futures_util::stream::Stream;
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use ssf_transmitter::router::Router;
@@ -28,6 +30,24 @@ impl App {
         match &self.admin {
             Some(_) if path.starts_with(admin::PREFIX) => admin::BODY,
             _ => self.router.body_limit(path),
+        }
+    }
+
+    /// Whether the body of that request is taken as it comes, whatever its size: an import.
+    #[must_use]
+    pub fn takes_stream(&self, head: &Parts) -> bool {
+        self.admin.is_some() && head.method == Method::POST && head.uri.path() == admin::IMPORT
+    }
+
+    /// Answers a request whose body is taken as it comes.
+    pub async fn handle_stream<E>(
+        &self,
+        head: &Parts,
+        body: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Response<Bytes> {
+        match &self.admin {
+            Some(admin) => admin.import(head, body).await,
+            None => admin::json(StatusCode::NOT_FOUND, &json!({"error": "not_found"})),
         }
     }
 

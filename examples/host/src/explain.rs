@@ -54,6 +54,11 @@ pub(crate) async fn answer(
         }
         _ => return Err(Refused::bad("either `stream_id` or `stream` must be given")),
     };
+    Ok(json(StatusCode::OK, &told(explanation)))
+}
+
+/// An explanation as the operator reads it.
+pub(crate) fn told(explanation: Explanation) -> Value {
     let (outcome, rule) = match explanation {
         Explanation::Delivered => ("delivered", None),
         Explanation::Held => ("held", Some("status")),
@@ -61,8 +66,7 @@ pub(crate) async fn answer(
         _ => ("unknown", None),
     };
     let delivered = explanation == Explanation::Delivered;
-    let body = json!({"delivered": delivered, "outcome": outcome, "rule": rule});
-    Ok(json(StatusCode::OK, &body))
+    json!({"delivered": delivered, "outcome": outcome, "rule": rule})
 }
 
 impl Hypothetical {

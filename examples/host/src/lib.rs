@@ -7,6 +7,8 @@ mod app;
 mod body;
 mod explain;
 mod flags;
+mod identities;
+mod import;
 mod keyfile;
 mod run;
 

@@ -4,9 +4,11 @@ use std::error::Error;
 use std::future::pending;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ssf_transmitter::id::Issuer;
+use ssf_transmitter::monitor::IdentityMonitor;
 use ssf_transmitter::{
     Config, EgressPolicy, MemoryStore, PushClient, TokioClock, Transmitter, Worker,
 };
@@ -22,11 +24,15 @@ pub const GRACE: Duration = Duration::from_secs(5);
 /// Ready when the server is to stop.
 pub type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The transmitter that the flags ask for. Its issuer, if they name none, is `url`.
+/// The transmitter that the flags ask for, and a monitor of identities over the same store. Its
+/// issuer, if they name none, is `url`.
 ///
 /// # Errors
 /// When a file cannot be read or a flag contradicts another.
-pub fn transmitter(flags: &Flags, url: &str) -> Result<Transmitter, Box<dyn Error>> {
+pub fn transmitter(
+    flags: &Flags,
+    url: &str,
+) -> Result<(Transmitter, IdentityMonitor), Box<dyn Error>> {
     let egress = if flags.allow_private_push {
         EgressPolicy::allow_private()
     } else {
@@ -49,12 +55,15 @@ pub fn transmitter(flags: &Flags, url: &str) -> Result<Transmitter, Box<dyn Erro
         None => Issuer::parse(url)?,
     };
     let keys = keyfile::load(flags.signing_key.as_deref())?;
-    Ok(Transmitter::builder(issuer, MemoryStore::new(), keys)
+    let store = Arc::new(MemoryStore::new());
+    let transmitter = Transmitter::builder(issuer, Arc::clone(&store), keys)
         .with_clock(TokioClock)
         .with_deliverer(client.build()?)
         .with_config(config)
         .with_profile(flags.profile())
-        .build()?)
+        .build()?;
+    let monitor = IdentityMonitor::new(transmitter.clone(), store);
+    Ok((transmitter, monitor))
 }
 
 /// Pushes, and serves what `serve` begins, until SIGTERM or SIGINT: then waiting polls are

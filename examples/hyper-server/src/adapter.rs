@@ -51,6 +51,9 @@ fn serve_one(stream: TcpStream, app: App, connections: &GracefulShutdown) {
 
 async fn handle(app: App, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
+    if app.takes_stream(&parts) {
+        return Ok(app.handle_stream(&parts, BodyDataStream::new(body)).await.map(Full::new));
+    }
     let limit = app.body_limit(parts.uri.path());
     let response = match example_host::read(BodyDataStream::new(body), limit).await {
         Ok(body) => app.handle(Request::from_parts(parts, body)).await,

@@ -28,6 +28,10 @@ impl Client {
         self.send("POST", path, &body.to_string()).await
     }
 
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send("PUT", path, &body.to_string()).await
+    }
+
     pub(crate) async fn send(&self, method: &str, path: &str, body: &str) -> Answer {
         let request = Request::builder()
             .method(method)

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this is a test")]
 
 mod http;
+mod identities;
 mod receiver;
 mod server;
 
@@ -39,6 +40,7 @@ pub async fn run(program: &str) {
         a_stream_is_polled(&receiver, &operator).await;
         a_poll_waits_for_its_event(&receiver, &operator).await;
         a_stream_is_pushed(&receiver, &operator).await;
+        identities_are_watched(&receiver, &operator).await;
         server.stop().await;
     };
     tokio::time::timeout(PATIENCE, walk).await.unwrap();
@@ -139,6 +141,20 @@ async fn a_stream_is_pushed(receiver: &Client, operator: &Client) {
     assert!(verification.claims["events"][VERIFICATION].is_object());
     emit(operator, "third@example.com").await;
     assert_eq!(endpoint.next().await.claims["sub_id"]["email"], "third@example.com");
+    delete(receiver, &stream).await;
+}
+
+async fn identities_are_watched(receiver: &Client, operator: &Client) {
+    let stream = create(receiver, json!({"method": POLL})).await;
+    identities::conditions_are_held_against_every_mistake(operator).await;
+    let txn = identities::a_change_fires_once(operator, &stream).await;
+    identities::an_import_is_taken_as_it_comes(operator, receiver).await;
+    identities::what_cannot_be_sent_is_kept(operator).await;
+    let sets = poll(receiver, &stream, json!({"returnImmediately": true})).await;
+    let subjects: Vec<_> = sets.iter().map(|(_, claims)| &claims["sub_id"]["email"]).collect();
+    assert_eq!(subjects, ["leaver@example.com", "late@example.com"]);
+    assert_eq!(sets[0].1["txn"], txn);
+    assert_eq!(sets[0].1["events"][SESSION_REVOKED]["reason_admin"]["en"], "Left the company");
     delete(receiver, &stream).await;
 }
 
