@@ -6,12 +6,9 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use criterion::{BatchSize, Criterion};
-use openssl::ec::{EcGroup, EcKey};
-use openssl::hash::MessageDigest;
-use openssl::nid::Nid;
-use openssl::pkey::{PKey, Private};
-use openssl::sign::Signer;
 use serde_json::{Map, json};
 use ssf_transmitter::id::{IdentityId, Issuer, KeyId};
 use ssf_transmitter::lifecycle::{Conditions, Mode, Report, presets};
@@ -72,7 +69,7 @@ fn timed(work: impl FnOnce() -> Result<()>) -> Result<Duration> {
 /// A monitor that watches five attributes of identities with twenty, and a key.
 struct Bench {
     monitor: IdentityMonitor,
-    key: PKey<Private>,
+    key: EcdsaKeyPair,
 }
 
 impl Bench {
@@ -94,8 +91,7 @@ impl Bench {
         ]});
         let conditions = Conditions::parse(&document)?;
         assert_eq!(conditions.attributes().len(), 5);
-        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
-        let key = PKey::from_ec_key(EcKey::generate(&group)?)?;
+        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
         let bench = Self { monitor, key };
         block_on(async {
             bench.monitor.replace_conditions(0, conditions).await?;
@@ -129,8 +125,7 @@ impl Bench {
     }
 
     fn signature(&self) -> Result<()> {
-        let mut signer = Signer::new(MessageDigest::sha256(), &self.key)?;
-        black_box(signer.sign_oneshot_to_vec(&[0; 600])?);
+        black_box(self.key.sign(&SystemRandom::new(), &[0; 600])?);
         Ok(())
     }
 }

@@ -220,6 +220,17 @@ fn conditions_are_replaced_by_compare_and_set_and_every_process_follows() {
     assert_eq!(world.events(), ["u left", "u moved"]);
 }
 
+#[test]
+fn conditions_that_are_replaced_meanwhile_decide() {
+    let world = World::new(&[enters("old", "gone")]);
+    world.upsert("u", state("here"));
+    let new = conditions_of(&[enters("new", "gone")]);
+    *world.store.replaced.lock().unwrap() = Some(new);
+    let observed = world.upsert("u", state("gone"));
+    assert_eq!(observed.events[0].condition.as_str(), "new");
+    assert_eq!(world.events(), ["u new"]);
+}
+
 fn imported(world: &World, mode: Mode, lines: &[(&str, &str)]) -> (u64, u64, u64) {
     let mut import = world.monitor.import(mode);
     block_on(async {

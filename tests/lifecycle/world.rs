@@ -1,7 +1,7 @@
 //! A monitor over a store in memory, and a receiver that polls.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -148,6 +148,8 @@ pub(crate) struct Scripted {
     /// Of the commits to come, how many are done and then said to have failed.
     pub(crate) fail_after: AtomicUsize,
     pub(crate) commits: AtomicUsize,
+    /// Conditions that somebody else stores just before the next commit.
+    pub(crate) replaced: Mutex<Option<Conditions>>,
 }
 
 impl Scripted {
@@ -195,6 +197,11 @@ impl IdentityStore for Scripted {
         commit: IdentityCommit,
     ) -> Result<Vec<Committed>, StoreError> {
         self.commits.fetch_add(1, Ordering::SeqCst);
+        let replaced = self.replaced.lock().unwrap().take();
+        if let Some(conditions) = replaced {
+            let document = conditions.document().to_string().into();
+            self.inner.replace_conditions(issuer, commit.conditions, document).await?;
+        }
         if Self::takes(&self.fail_before) {
             return Err(Self::lost());
         }
