@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::MemoryStore;
 use super::interest::takes_entries;
 use super::state::IssuerState;
-use crate::id::{Issuer, Owner, StreamId, TenantId};
+use crate::id::{ClientId, Issuer, Owner, StreamId, TenantId};
 use crate::outbox::{Discard, Happening, Lane, RoundTrip};
 use crate::store::{
     Acknowledged, Acknowledgement, Activity, Change, ChangeMark, Deleted, HandOut, HandOutRequest,
@@ -144,7 +144,7 @@ impl IssuerState {
         if self.owners.get(&record.owner).map_or(0, Vec::len) >= quota.receiver as usize {
             return Err(StoreError::StreamLimit);
         }
-        if quota.tenant.is_some_and(|most| self.of_tenant(&record.owner.tenant) >= most as usize) {
+        if quota.tenant.is_some_and(|most| self.tenant_has(&record.owner.tenant, most as usize)) {
             return Err(StoreError::TenantStreamLimit);
         }
         if self.streams.contains_key(&record.stream_id) {
@@ -154,10 +154,12 @@ impl IssuerState {
         Ok(())
     }
 
-    /// How many streams the owners of a tenant have together.
-    fn of_tenant(&self, tenant: &TenantId) -> usize {
-        let of_tenant = self.owners.iter().filter(|(owner, _)| owner.tenant == *tenant);
-        of_tenant.map(|(_, streams)| streams.len()).sum()
+    /// Whether the owners of a tenant together have so many streams. Nobody is counted further.
+    fn tenant_has(&self, tenant: &TenantId, most: usize) -> bool {
+        let first = Owner::new(tenant.clone(), ClientId::trusted(""));
+        let owners = self.owners.range(first..).take_while(|(owner, _)| owner.tenant == *tenant);
+        let mut streams = owners.flat_map(|(_, streams)| streams);
+        most == 0 || streams.nth(most - 1).is_some()
     }
 
     fn update(&mut self, update: StreamUpdate) -> Result<StreamRecord, StoreError> {

@@ -1,6 +1,6 @@
 //! Everything the store holds, by issuer, and the indexes over it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::identities::Identities;
 use super::interest::Interests;
@@ -32,8 +32,9 @@ pub(super) struct IssuerState {
     pub(super) streams: HashMap<StreamId, Box<Stream>>,
     /// The streams in the order in which they are listed to the operator.
     pub(super) listing: BTreeSet<StreamId>,
-    /// The streams of each owner, in the order of their creation.
-    pub(super) owners: HashMap<Owner, Vec<StreamId>>,
+    /// The streams of each owner, in the order of their creation; the owners of a tenant lie beside
+    /// each other.
+    pub(super) owners: BTreeMap<Owner, Vec<StreamId>>,
     pub(super) suspended: HashSet<Owner>,
     pub(super) interests: Interests,
     /// The streams with control entries, and those with ordinary ones.

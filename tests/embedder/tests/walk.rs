@@ -17,10 +17,10 @@ use ssf_transmitter::id::{
 };
 use ssf_transmitter::outbox::{DeadLetterReason, PollError};
 use ssf_transmitter::protocol::{
-    CreateStream, PollReply, PollRequest, Refusal, RequestedDelivery, SubjectRequest, Wait,
+    CreateStream, PollReply, PollRequest, Profile, Refusal, RequestedDelivery, SubjectRequest, Wait,
 };
 use ssf_transmitter::store::{LetterQuery, Repeated};
-use ssf_transmitter::stream::{AuthorizationHeader, EndpointUrl, PushDelivery};
+use ssf_transmitter::stream::{AuthorizationHeader, EndpointUrl, PushDelivery, StreamQuota};
 use ssf_transmitter::transmitter::Receivers;
 use ssf_transmitter::{Caller, Event, SimpleSubject, Transmitter};
 
@@ -229,6 +229,24 @@ fn a_removed_subject_is_silent_and_the_same_event_under_one_key_is_emitted_once(
         assert_eq!((first.repeated, again.repeated), (Repeated::No, Repeated::Yes));
         assert_eq!(poll(&receivers, &stream, no_wait()).await.sets.len(), 1);
     });
+}
+
+#[test]
+fn receivers_have_as_many_streams_as_the_profile_gives_them_and_their_tenant() {
+    let mut profile = Profile::ssf();
+    profile.quota = StreamQuota::new(2).with_tenant(3);
+    let keys = OneKey::generate(KeyId::parse("k-1").unwrap()).unwrap();
+    let issuer = Issuer::parse(ISSUER).unwrap();
+    let host = Transmitter::builder(issuer, VecStore::default(), keys).with_profile(profile);
+    let receivers = host.build().unwrap().receivers();
+    let created = |client: &str| {
+        let request = CreateStream::new(RequestedDelivery::Poll);
+        let created = block_on(receivers.create_stream(&receiver(client), request));
+        created.map(|_| ()).map_err(|error| error.refusal())
+    };
+    assert_eq!((created("a"), created("a")), (Ok(()), Ok(())));
+    assert_eq!(created("a"), Err(Refusal::StreamLimit));
+    assert_eq!((created("b"), created("b")), (Ok(()), Err(Refusal::TenantStreamLimit)));
 }
 
 #[test]
