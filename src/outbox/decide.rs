@@ -287,14 +287,14 @@ mod tests {
 
     #[test]
     fn a_set_that_is_tried_again_waits_as_long_as_the_receiver_asked() {
-        let outcome = Outcome::Answered(Answer::read(413, Some("90"), b""));
+        let outcome = Outcome::Answered(Answer::read(413, Some("90"), b"", NOW));
         let later = Timestamp::from_seconds(1090);
         assert_eq!(run(ordinary(0), &outcome).fate, Fate::Retry(later));
     }
 
     #[test]
     fn retry_after_is_reported_for_the_stream() {
-        let outcome = Outcome::Answered(Answer::read(429, Some("9"), b""));
+        let outcome = Outcome::Answered(Answer::read(429, Some("9"), b"", NOW));
         let StreamReport::Fails { retry_after, refuses, .. } = run(ordinary(0), &outcome).stream
         else {
             panic!("429 is the stream's");

@@ -218,3 +218,265 @@ impl Life {
         self.attempts.saturating_add(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::super::backoff::Jitter;
+    use super::super::dead::{Revival, revival};
+    use super::super::decide::{Attempt, decide};
+    use super::super::entry::Lane;
+    use super::super::outcome::{Answer, Outcome, TransportFailure};
+    use super::super::policy::OutcomePolicy;
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1000);
+    const PAST: Timestamp = Timestamp::from_seconds(900);
+    const LATER: Timestamp = Timestamp::from_seconds(1100);
+
+    fn in_state(state: State) -> Life {
+        Life { state, fence: Fence(1), ..Life::default() }
+    }
+
+    fn claimed(until: Timestamp) -> Life {
+        in_state(State::Claimed { until })
+    }
+
+    fn settle(fence: u64, fate: Fate) -> Happening {
+        Happening::Settle { fence: Fence(fence), fate }
+    }
+
+    fn claim(now: Timestamp) -> Happening {
+        Happening::Claim { fence: Fence(2), now, until: now.after(Duration::from_secs(60)) }
+    }
+
+    fn expired() -> DeadLetterReason {
+        DeadLetterReason::AnnouncementExpired
+    }
+
+    fn over_limit() -> Happening {
+        Happening::ExceedLimit { limit: HeldLimit::Age, now: NOW }
+    }
+
+    #[test]
+    fn an_entry_is_claimed_when_its_time_has_come_and_not_before() {
+        for waits in [
+            State::Claimed { until: LATER },
+            State::Retrying { at: LATER },
+            State::Deferred { at: LATER },
+        ] {
+            assert_eq!(in_state(waits).after(claim(NOW)), Step::Refused, "{waits:?}");
+            let Step::GoesOn(life) = in_state(waits).after(claim(LATER)) else {
+                panic!("{waits:?} can be claimed later");
+            };
+            assert_eq!((life.is_claimed(), life.fence), (true, Fence(2)));
+        }
+    }
+
+    #[test]
+    fn a_claim_ends_once_and_only_for_its_holder() {
+        let delivered = Fate::Delivered { unusual_status: None };
+        let waiting = in_state(State::Waiting);
+        assert_eq!(claimed(LATER).after(settle(0, delivered.clone())), Step::Refused);
+        assert_eq!(waiting.after(settle(1, delivered.clone())), Step::Refused);
+        let end = End::Delivered { unusual_status: None };
+        // Also after its lease, as long as nobody else claimed it.
+        assert_eq!(claimed(PAST).after(settle(1, delivered)), Step::Ends(end));
+    }
+
+    #[test]
+    fn only_a_judged_set_spends_an_attempt() {
+        for (fate, attempts) in [
+            (Fate::Retry(LATER), 1),
+            (Fate::SignAnew(LATER), 1),
+            (Fate::Defer(LATER), 0),
+            (Fate::Return, 0),
+        ] {
+            let Step::GoesOn(life) = claimed(LATER).after(settle(1, fate.clone())) else {
+                panic!("{fate:?} ends nothing");
+            };
+            assert_eq!(life.attempts, attempts, "{fate:?}");
+        }
+        let dead = End::Dead { reason: expired(), attempts: 1 };
+        assert_eq!(claimed(LATER).after(settle(1, Fate::Dead(expired()))), Step::Ends(dead));
+    }
+
+    #[test]
+    fn a_held_limit_leaves_what_is_on_its_way() {
+        assert_eq!(claimed(LATER).after(over_limit()), Step::Refused);
+        let reason = DeadLetterReason::HeldLimit { limit: HeldLimit::Age };
+        for life in [claimed(PAST), in_state(State::Waiting)] {
+            let dead = End::Dead { reason: reason.clone(), attempts: 0 };
+            assert_eq!(life.after(over_limit()), Step::Ends(dead));
+        }
+    }
+
+    #[test]
+    fn a_restart_lets_wait_no_longer_but_calls_nothing_back() {
+        let deferred = Life { failed_with_stream: true, ..in_state(State::Deferred { at: LATER }) };
+        assert_eq!(deferred.after(Happening::Restart), Step::GoesOn(in_state(State::Waiting)));
+        assert_eq!(claimed(LATER).after(Happening::Restart), Step::Refused);
+    }
+
+    /// All that can happen, once each, with the words of the diagram.
+    fn happenings() -> Vec<(&'static str, Happening)> {
+        vec![
+            ("claim", claim(NOW)),
+            ("delivered", settle(1, Fate::Delivered { unusual_status: None })),
+            ("retry", settle(1, Fate::Retry(LATER))),
+            ("sign anew", settle(1, Fate::SignAnew(LATER))),
+            ("defer", settle(1, Fate::Defer(LATER))),
+            ("return", settle(1, Fate::Return)),
+            ("give up", settle(1, Fate::Dead(expired()))),
+            ("acknowledge", Happening::Acknowledge),
+            ("report", Happening::Report(PollError::new("invalid_key".to_owned(), None))),
+            ("held limit", over_limit()),
+            ("discard", Happening::Discard(Discard::StreamDeleted)),
+            ("restart", Happening::Restart),
+        ]
+    }
+
+    fn name(state: State) -> &'static str {
+        match state {
+            State::Waiting => "waiting",
+            State::Claimed { .. } => "claimed",
+            State::Retrying { .. } => "retrying",
+            State::Deferred { .. } => "deferred",
+        }
+    }
+
+    /// The states and the ways between them, each asked of the code.
+    fn diagram() -> String {
+        let states = [
+            State::Waiting,
+            State::Claimed { until: PAST },
+            State::Retrying { at: PAST },
+            State::Deferred { at: PAST },
+        ];
+        let mut edges: BTreeMap<(usize, &str), Vec<&str>> = BTreeMap::new();
+        for (number, state) in states.into_iter().enumerate() {
+            for (label, happening) in happenings() {
+                let to = match in_state(state).after(happening) {
+                    Step::Refused => continue,
+                    Step::GoesOn(life) => name(life.state),
+                    Step::Ends(End::Delivered { .. }) => "delivered",
+                    Step::Ends(End::Dead { .. }) => "dead",
+                    Step::Ends(End::Discarded(_)) => "discarded",
+                };
+                // A restart of what waits already changes nothing.
+                if (label, to) != ("restart", name(state)) {
+                    edges.entry((number, to)).or_default().push(label);
+                }
+            }
+        }
+        let mut lines = vec!["stateDiagram-v2".to_owned(), "[*] --> waiting: emit".to_owned()];
+        for ((from, to), labels) in edges {
+            lines.push(format!("{} --> {to}: {}", name(states[from]), labels.join(", ")));
+        }
+        assert_ne!(revival(Lane::Ordinary, &expired()), Revival::Never);
+        lines.push("dead --> waiting: redrive".to_owned());
+        lines.extend(["delivered", "discarded"].map(|end| format!("{end} --> [*]")));
+        lines.join("\n    ") + "\n"
+    }
+
+    #[test]
+    fn the_diagram_in_the_documents_is_that_of_the_code() {
+        let documents = include_str!("../../docs/delivery.md");
+        let (_, rest) = documents.split_once("```mermaid\n").unwrap();
+        assert_eq!(rest.split("```").next().unwrap(), diagram(), "print it anew");
+    }
+
+    fn outcome() -> impl Strategy<Value = Outcome> {
+        let status = prop_oneof![
+            Just(202),
+            Just(200),
+            Just(400),
+            Just(413),
+            Just(422),
+            Just(429),
+            Just(503),
+            Just(401)
+        ];
+        let err = prop_oneof![
+            Just("invalid_request"),
+            Just("invalid_key"),
+            Just("access_denied"),
+            Just("else")
+        ];
+        prop_oneof![
+            status.prop_map(|status| Outcome::Answered(Answer::new(status))),
+            err.prop_map(|err| {
+                let err = Some(err.to_owned());
+                Outcome::Answered(Answer { err, ..Answer::new(400) })
+            }),
+            Just(Outcome::Failed(TransportFailure::Timeout)),
+            Just(Outcome::Cancelled),
+        ]
+    }
+
+    /// What happens between two attempts.
+    fn between() -> impl Strategy<Value = Option<Happening>> {
+        prop_oneof![
+            6 => Just(None),
+            1 => Just(Some(Happening::Restart)),
+            1 => Just(Some(settle(0, Fate::Delivered { unusual_status: None }))),
+        ]
+    }
+
+    proptest! {
+        // P6, P7: whatever receivers answer, an entry ends once, as the table says, and a SET at
+        // fault ends after its attempts however often its stream fails meanwhile.
+        #[test]
+        fn any_sequence_of_outcomes_ends_in_one_end_or_goes_on(
+            attempts in prop::collection::vec((outcome(), between(), any::<u64>()), 1..60),
+        ) {
+            let policy = OutcomePolicy::default();
+            let (mut life, mut now, mut judged) = (Life::default(), NOW, 0);
+            for (number, (outcome, between, bits)) in (1..).zip(attempts) {
+                now = life.due().unwrap_or(now).max(now);
+                let until = now.after(Duration::from_secs(60));
+                let fence = Fence(number);
+                let Step::GoesOn(claimed) = life.after(Happening::Claim { fence, now, until })
+                else {
+                    panic!("its time has come");
+                };
+                prop_assert_eq!(claimed.attempts, judged);
+                let attempt = Attempt {
+                    lane: Lane::Ordinary,
+                    earlier: claimed.attempts,
+                    emitted_at: NOW,
+                    announces_stop: false,
+                };
+                let fate = decide(&attempt, &outcome, &policy, now, Jitter::from_bits(bits)).fate;
+                judged += u32::from(matches!(fate, Fate::Retry(_) | Fate::SignAnew(_)));
+                match claimed.after(Happening::Settle { fence, fate: fate.clone() }) {
+                    Step::GoesOn(on) => {
+                        prop_assert!(on.due().is_none_or(|due| due > now), "{:?}", on);
+                        prop_assert!(judged < 5);
+                        // The same settle a second time finds nothing to end.
+                        let again = on.after(Happening::Settle { fence, fate });
+                        prop_assert_eq!(again, Step::Refused);
+                        life = on;
+                    }
+                    Step::Ends(End::Delivered { .. }) => {
+                        let delivered = matches!(&outcome, Outcome::Answered(a) if a.status < 300);
+                        prop_assert!(delivered);
+                        return Ok(());
+                    }
+                    Step::Ends(End::Dead { attempts, .. }) => {
+                        prop_assert_eq!(attempts, judged + 1);
+                        return Ok(());
+                    }
+                    other => panic!("an attempt does not lead to {other:?}"),
+                }
+                if let Some(Step::GoesOn(on)) = between.map(|happening| life.after(happening)) {
+                    life = on;
+                }
+            }
+        }
+    }
+}

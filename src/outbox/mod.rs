@@ -10,6 +10,7 @@ mod decide;
 mod entry;
 mod health;
 mod held;
+mod http_date;
 mod life;
 mod outcome;
 mod places;

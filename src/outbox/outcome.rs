@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
 
+use super::http_date;
 use crate::timestamp::Timestamp;
 
 /// What became of one attempt to push a SET.
@@ -89,11 +88,12 @@ impl Answer {
         Self { status, err: None, description: None, retry_after: None }
     }
 
-    /// Reads an answer: `retry_after` is the header as it came, `body` what was read of the body.
+    /// Reads an answer that came at `now`: `retry_after` is the header, `body` what was read of the
+    /// body.
     /// The body counts as an error body on 400 only (RFC 8935 §2.3); whatever else the receiver
     /// says is ignored.
     #[must_use]
-    pub fn read(status: u16, retry_after: Option<&str>, body: &[u8]) -> Self {
+    pub fn read(status: u16, retry_after: Option<&str>, body: &[u8], now: Timestamp) -> Self {
         let body: Option<Value> =
             if status == 400 { serde_json::from_slice(body).ok() } else { None };
         let text = |name: &str| Some(clean(body.as_ref()?.get(name)?.as_str()?));
@@ -101,22 +101,22 @@ impl Answer {
             status,
             err: text("err"),
             description: text("description"),
-            retry_after: retry_after.and_then(RetryAfter::parse),
+            retry_after: retry_after.and_then(|header| RetryAfter::parse(header, now)),
         }
     }
 }
 
 impl RetryAfter {
-    /// Reads both forms of the header: seconds and HTTP date.
+    /// Reads both forms of the header: seconds and HTTP date, which has three forms of its own
+    /// (RFC 9110 §5.6.7).
     #[must_use]
-    pub fn parse(header: &str) -> Option<Self> {
+    pub fn parse(header: &str, now: Timestamp) -> Option<Self> {
         let header = header.trim();
         if !header.is_empty() && header.bytes().all(|b| b.is_ascii_digit()) {
             // More digits than fit mean "very long", and the cap makes that the same.
             return Some(Self::In(Duration::from_secs(header.parse().unwrap_or(u64::MAX))));
         }
-        let date = OffsetDateTime::parse(header, &Rfc2822).ok()?;
-        Some(Self::At(Timestamp::from_seconds(date.unix_timestamp())))
+        http_date::parse(header, now).map(Self::At)
     }
 
     /// The time meant, at most `cap` from `now`.
@@ -143,48 +143,52 @@ mod tests {
 
     use super::*;
 
+    const NOW: Timestamp = Timestamp::from_seconds(784_111_777);
+
     #[test]
     fn the_error_body_of_a_400_is_read_rfc_8935_2_3() {
-        let answer = Answer::read(400, None, br#"{"err":"invalid_key","description":"no\nkid"}"#);
+        let answer =
+            Answer::read(400, None, br#"{"err":"invalid_key","description":"no\nkid"}"#, NOW);
         assert_eq!(answer.err.as_deref(), Some("invalid_key"));
         assert_eq!(answer.description.as_deref(), Some("no kid"));
     }
 
     #[test]
     fn the_body_of_any_other_status_is_ignored() {
-        assert_eq!(Answer::read(503, None, br#"{"err":"invalid_key"}"#), Answer::new(503));
+        assert_eq!(Answer::read(503, None, br#"{"err":"invalid_key"}"#, NOW), Answer::new(503));
     }
 
     #[test]
     fn a_body_that_is_no_error_body_says_nothing() {
         for body in [&b""[..], b"<html>", b"[]", b"{\"err\":1}", b"\xff"] {
-            assert_eq!(Answer::read(400, None, body), Answer::new(400));
+            assert_eq!(Answer::read(400, None, body, NOW), Answer::new(400));
         }
     }
 
     #[test]
     fn a_long_description_is_cut() {
         let body = format!(r#"{{"err":"x","description":"{}"}}"#, "é".repeat(5000));
-        let answer = Answer::read(400, None, body.as_bytes());
+        let answer = Answer::read(400, None, body.as_bytes(), NOW);
         assert_eq!(answer.description.map(|d| d.chars().count()), Some(1024));
     }
 
     #[test]
     fn retry_after_is_seconds_or_a_date_rfc_9110_10_2_3() {
-        let now = Timestamp::from_seconds(784_111_777);
         let hour = Duration::from_secs(3600);
         for (header, seconds) in [
             ("120", 120),
             ("99999999999999999999999", 3600),
             ("Sun, 06 Nov 1994 08:50:37 GMT", 60),
+            ("Sunday, 06-Nov-94 08:50:37 GMT", 60),
+            ("Sun Nov  6 08:50:37 1994", 60),
             ("Sun, 06 Nov 1994 08:40:37 GMT", 0),
             ("Fri, 06 Nov 2094 08:50:37 GMT", 3600),
         ] {
-            let until = RetryAfter::parse(header).map(|r| r.until(now, hour));
-            assert_eq!(until, Some(now.after(Duration::from_secs(seconds))), "{header}");
+            let until = RetryAfter::parse(header, NOW).map(|r| r.until(NOW, hour));
+            assert_eq!(until, Some(NOW.after(Duration::from_secs(seconds))), "{header}");
         }
         for header in ["", "-1", "soon", "1.5"] {
-            assert_eq!(RetryAfter::parse(header), None, "{header}");
+            assert_eq!(RetryAfter::parse(header, NOW), None, "{header}");
         }
     }
 
@@ -205,13 +209,13 @@ mod tests {
                 (400, body),
                 (400, json!({"err": text, "description": text.repeat(50)}).to_string().into()),
             ] {
-                let answer = Answer::read(status, Some(&header), &body);
+                let answer = Answer::read(status, Some(&header), &body, now);
                 let kept = answer.err.iter().chain(&answer.description);
                 prop_assert!(kept.clone().all(|text| text.chars().count() <= MOST_TEXT));
                 prop_assert!(kept.clone().all(|text| !text.chars().any(char::is_control)));
             }
             for header in [header, now.as_seconds().to_string()] {
-                if let Some(until) = RetryAfter::parse(&header) {
+                if let Some(until) = RetryAfter::parse(&header, now) {
                     prop_assert!(until.until(now, Duration::MAX) >= now);
                 }
             }

@@ -208,7 +208,7 @@ impl fmt::Display for Matches {
             Self::Err(code) => write!(f, "400, `err` is `{code}`"),
             Self::AnyErr => f.write_str("400, any other `err`"),
             Self::Status(status) => write!(f, "{status}"),
-            Self::Statuses(first, last) => write!(f, "any other of {first} to {last}"),
+            Self::Statuses(first, last) => write!(f, "{first} to {last}"),
             Self::Failure(kind) => write!(f, "no answer: {}", kind.as_str()),
             Self::Anything => f.write_str("anything else"),
         }
@@ -318,5 +318,22 @@ mod tests {
             OutcomePolicy::default().with_row(Row::new(Matches::Status(410), Action::DeadLetter));
         assert_eq!(policy.action(&status(410)), Action::DeadLetter);
         assert_eq!(policy.action(&status(401)), Action::StreamRefuses);
+    }
+
+    #[test]
+    fn the_table_in_the_documents_is_that_of_the_code() {
+        let documents = include_str!("../../docs/delivery.md");
+        let (_, rest) = documents.split_once("<!-- outcomes -->\n").unwrap();
+        let printed = rest.split("<!-- end of outcomes -->").next().unwrap();
+        assert_eq!(printed, OutcomePolicy::default().to_string(), "print it anew");
+    }
+
+    #[test]
+    fn every_action_is_printed_for_set_and_stream() {
+        let policy = OutcomePolicy::default()
+            .with_row(Row::new(Matches::Failure(TransportFailure::Blocked), Action::PauseStream));
+        let row =
+            "| no answer: blocked | waits with its stream | paused | minded by the stream | no |";
+        assert_eq!(policy.to_string().lines().nth(2), Some(row));
     }
 }

@@ -483,7 +483,7 @@ async fn send(
     match answer {
         Ok(PushResponse { status, retry_after, body }) => {
             let body = without(secret.as_ref(), body);
-            Outcome::Answered(Answer::read(status, retry_after.as_deref(), &body))
+            Outcome::Answered(Answer::read(status, retry_after.as_deref(), &body, clock.now()))
         }
         Err(error) => Outcome::Failed(error.kind),
     }
