@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::event::Event;
 use crate::id::{EventType, Jti, Owner, StreamId};
-use crate::outbox::DeadLetterReason;
+use crate::outbox::{DeadLetterReason, HeldLimit};
 
 /// Which event types a receiver may have.
 ///
@@ -159,7 +159,8 @@ pub enum Notice {
         /// An HTTP status, an error code or the kind of a transport failure.
         error: String,
     },
-    /// A SET was given up.
+    /// A SET was given up after an attempt or a report. What a held limit gives up is told by
+    /// [`Notice::HeldGivenUp`].
     DeadLettered {
         /// The stream.
         stream_id: StreamId,
@@ -167,6 +168,22 @@ pub enum Notice {
         jti: Jti,
         /// Why.
         reason: DeadLetterReason,
+    },
+    /// A stream held more than it may and was disabled: what waited is discarded.
+    HeldDisabled {
+        /// The stream.
+        stream_id: StreamId,
+        /// Which limit it exceeded.
+        limit: HeldLimit,
+    },
+    /// A stream held more than it may: its oldest entries are dead letters.
+    HeldGivenUp {
+        /// The stream.
+        stream_id: StreamId,
+        /// Which limit it exceeded.
+        limit: HeldLimit,
+        /// How many entries were given up.
+        entries: u64,
     },
     /// A stream that was enabled is paused (SSF 1.0 §8.1.2.1): its SETs are held.
     StreamPaused {

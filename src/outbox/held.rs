@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::dead::DeadLetterKind;
+use crate::stream::{Delivery, StreamStatus};
 use crate::timestamp::Timestamp;
 
 /// What a stream may hold while nobody is being sent anything: while it is paused, or because its
@@ -77,6 +79,16 @@ impl Held {
     }
 }
 
+/// Whether the ordinary entries of a stream wait for somebody to come: the stream is paused, or it
+/// is polled. What is pushed waits for nobody, and a disabled stream holds nothing.
+#[must_use]
+pub const fn holds(status: StreamStatus, delivery: &Delivery) -> bool {
+    match (status, delivery) {
+        (StreamStatus::Paused, _) | (StreamStatus::Enabled, Delivery::Poll) => true,
+        (StreamStatus::Enabled, Delivery::Push(_)) | (StreamStatus::Disabled, _) => false,
+    }
+}
+
 impl Default for HeldLimits {
     fn default() -> Self {
         Self {
@@ -110,6 +122,21 @@ impl HeldLimits {
     }
 }
 
+/// The status reason of a stream that exceeds a limit; `None` when the present one says so already.
+/// It says since when, and keeps what it said before.
+#[must_use]
+pub fn note_held_limit(reason: Option<&str>, limit: HeldLimit, now: Timestamp) -> Option<String> {
+    let note = format!("{HELD_LIMIT} ({}) exceeded since {now}", limit.as_str());
+    match reason {
+        Some(reason) if reason.contains(HELD_LIMIT) => None,
+        Some(reason) => Some(format!("{reason}; {note}")),
+        None => Some(note),
+    }
+}
+
+/// The word for it in status reasons, as in dead letters.
+const HELD_LIMIT: &str = DeadLetterKind::HeldLimit.as_str();
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,6 +162,15 @@ mod tests {
         ] {
             assert_eq!(limits().exceeded(&held, NOW), Some(limit));
         }
+    }
+
+    #[test]
+    fn the_reason_names_the_limit_once_and_keeps_what_it_said() {
+        let noted = note_held_limit(None, HeldLimit::Age, NOW).unwrap();
+        assert_eq!(noted, "held_limit (age) exceeded since 1970-01-01T00:16:40Z");
+        assert_eq!(note_held_limit(Some(&noted), HeldLimit::Entries, NOW), None);
+        let after = note_held_limit(Some("maintenance"), HeldLimit::Age, NOW);
+        assert_eq!(after, Some(format!("maintenance; {noted}")));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub use dead::{DeadLetterKind, DeadLetterReason, Revival, revival};
 pub use decide::{Attempt, Decision, Fate, StreamReport, decide};
 pub use entry::{Fence, KeptToken, Lane, PollError, may_leave};
 pub use health::{Breaker, BreakerPolicy, Health, RoundTrip, StreamError, Verdict};
-pub use held::{BeyondLimit, Held, HeldLimit, HeldLimits};
+pub use held::{BeyondLimit, Held, HeldLimit, HeldLimits, holds, note_held_limit};
 pub use life::{Discard, End, Happening, Life, Signature, State, Step};
 pub(crate) use outcome::clean;
 pub use outcome::{Answer, Outcome, RetryAfter, TransportFailure};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::config::{Config, ConfigError};
+use super::held::HeldSchedule;
 use super::sign::Signer;
 use super::upkeep::Schedule;
 use super::wakes::Wakes;
@@ -123,6 +124,7 @@ impl TransmitterBuilder {
             upkeep: Schedule::default(),
             diagnostics: Diagnostics::new(self.observer),
             profile: self.profile,
+            held: HeldSchedule::default(),
             clock: self.clock,
             entropy: self.entropy,
             keys: self.keys,

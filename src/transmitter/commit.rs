@@ -4,6 +4,7 @@ use super::Core;
 use super::wakes::Wakes;
 use crate::hooks::{Notice, PauseCause};
 use crate::id::StreamId;
+use crate::outbox::holds;
 use crate::store::{NewControl, Queue, ReceiverStore, StoreError, StreamUpdate};
 use crate::stream::{StreamRecord, StreamStatus};
 
@@ -46,6 +47,10 @@ impl Core {
         let same = update.record.generation == before.generation;
         let deliveries = if same { Deliveries::GoOn } else { Deliveries::End };
         let changing = self.changing(&update.record.stream_id, deliveries);
+        if holds(update.record.status, &update.record.delivery) {
+            // What was being sent may be held from here on.
+            self.held.changed();
+        }
         let record = changing.over(store.update_stream(update).await)?;
         if before.status == StreamStatus::Enabled && record.status == StreamStatus::Paused {
             let stream_id = record.stream_id.clone();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::egress::EgressPolicy;
-use crate::outbox::{BreakerPolicy, OutcomePolicy};
+use crate::outbox::{BreakerPolicy, HeldLimits, OutcomePolicy};
 use crate::stream::DefaultSubjects;
 
 /// What a host may set. Every member has a default that is safe in production.
@@ -39,6 +39,9 @@ pub struct Config {
     pub sign_deadline: Duration,
     /// How long dead letters are kept. Default: 30 days.
     pub keep_dead_letters: Duration,
+    /// What a stream may hold while it is paused or its receiver does not poll, and what happens
+    /// beyond. Default: 1,000,000 entries, 30 days, 1 GiB; the oldest go to dead letters.
+    pub held: HeldLimits,
     /// How long idempotency keys are kept. Default: 1 day.
     pub keep_idempotency_keys: Duration,
     /// Which addresses may be pushed to. Default: public ones, by https.
@@ -67,6 +70,7 @@ impl Default for Config {
             slow_after: Duration::from_secs(5),
             sign_deadline: Duration::from_secs(10),
             keep_dead_letters: DAY * 30,
+            held: HeldLimits::default(),
             keep_idempotency_keys: DAY,
             egress: EgressPolicy::public(),
             outcomes: OutcomePolicy::default(),

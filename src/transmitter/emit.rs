@@ -78,6 +78,9 @@ impl Transmitter {
             now,
         );
         let candidates = outbox.candidates(&query).await?;
+        if !candidates.is_empty() {
+            core.held.grown(body.as_str().len() as u64, &core.config.held, now);
+        }
         let entry = |stream_id| NewEntry::new(stream_id, mint::jti(now, core.entropy.bits()));
         Ok(Append {
             issuer: core.issuer.clone(),

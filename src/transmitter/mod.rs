@@ -8,6 +8,7 @@ mod commit;
 mod config;
 mod emit;
 mod explain;
+mod held;
 mod mint;
 mod operate;
 mod poll;
@@ -46,6 +47,7 @@ use crate::timestamp::Timestamp;
 pub use builder::TransmitterBuilder;
 pub use config::{Config, ConfigError};
 pub use emit::{Emission, EmittedSet};
+pub use held::HeldReport;
 pub use push::Progress;
 pub use redrive::RedriveReport;
 
@@ -85,6 +87,7 @@ struct Core {
     wakes: Arc<Wakes>,
     upkeep: upkeep::Schedule,
     diagnostics: Diagnostics,
+    held: held::HeldSchedule,
 }
 
 impl Transmitter {

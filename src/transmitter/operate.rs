@@ -129,7 +129,7 @@ impl Transmitter {
     }
 
     /// One try of a change, decided on that record.
-    async fn try_status(
+    pub(super) async fn try_status(
         &self,
         record: StreamRecord,
         status: StreamStatus,

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use super::Transmitter;
+use super::held::HeldReport;
 use super::pump::{Next, Pump};
 use crate::clock::Slept;
 use crate::error::Error;
@@ -21,6 +22,8 @@ pub struct Progress {
     pub dead: usize,
     /// SETs that wait for their stream, or go back as they were.
     pub returned: usize,
+    /// What the limits of what streams hold did.
+    pub held: HeldReport,
     /// When there is next something to do.
     pub next_due: Option<Timestamp>,
 }
@@ -36,11 +39,13 @@ impl Transmitter {
     /// [`Error::Store`] or [`Error::Keys`]. Nothing is lost: what was claimed becomes due again.
     pub async fn run_once(&self) -> Result<Progress, Error> {
         let upkeep = self.upkeep().await?;
+        let held = self.limit_held().await?;
         let mut pump = Pump::new(self);
         pump.fill().await?;
         while pump.settle_next().await? {}
         let due = pump.next_due().await?;
-        Ok(Progress { next_due: due.into_iter().chain([upkeep]).min(), ..pump.progress() })
+        let next_due = due.into_iter().chain([upkeep, self.core.held_due()]).min();
+        Ok(Progress { held, next_due, ..pump.progress() })
     }
 
     /// Pushes until `stop` is ready: sleeps until something is due, is emitted in this process, or
@@ -71,11 +76,14 @@ impl Transmitter {
                 on_trouble(&trouble);
                 clock.now().after(AFTER_TROUBLE)
             });
+            if let Err(trouble) = pump.beside(self.limit_held()).await {
+                on_trouble(&trouble);
+            }
             let due = pump.turn().await.unwrap_or_else(|trouble| {
                 on_trouble(&trouble);
                 Some(clock.now().after(AFTER_TROUBLE))
             });
-            let due = due.into_iter().chain([upkeep]).min();
+            let due = due.into_iter().chain([upkeep, self.core.held_due()]).min();
             match pump.wait(&place, mark, due, stop.as_mut()).await {
                 Next::Stop => break,
                 Next::Work => {}

@@ -72,6 +72,7 @@ impl Transmitter {
                 break;
             }
         }
+        self.core.held.changed();
         self.core.wakes.wake([stream]);
         Ok(report)
     }

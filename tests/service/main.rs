@@ -5,6 +5,8 @@ mod change;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod dead_letters;
+#[cfg(test)]
 mod drive;
 #[cfg(test)]
 mod emission;
@@ -12,6 +14,8 @@ mod emission;
 mod faults;
 #[cfg(test)]
 mod flaky;
+#[cfg(test)]
+mod held;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
