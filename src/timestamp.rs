@@ -13,6 +13,11 @@ use time::format_description::well_known::Rfc3339;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
+/// A text that is no time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a time as in 2026-11-23T10:00:00Z")]
+pub struct NotATime;
+
 impl Timestamp {
     /// The time that lies `millis` milliseconds after (or, when negative, before) the epoch.
     #[must_use]
@@ -24,6 +29,17 @@ impl Timestamp {
     #[must_use]
     pub const fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1000))
+    }
+
+    /// Reads a time as RFC 3339 writes it, in any offset; what is finer than milliseconds is cut.
+    ///
+    /// # Errors
+    /// [`NotATime`] when the text is none.
+    pub fn parse(text: &str) -> Result<Self, NotATime> {
+        let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| NotATime)?;
+        i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000))
+            .map(Self)
+            .map_err(|_| NotATime)
     }
 
     /// Milliseconds since the epoch.
@@ -89,6 +105,15 @@ mod tests {
         let last = Timestamp::from_millis(i64::MAX);
         assert_eq!(last.after(Duration::from_secs(1)), last);
         assert_eq!(Timestamp::from_seconds(1).since(Timestamp::from_seconds(2)), Duration::ZERO);
+    }
+
+    #[test]
+    fn it_is_read_as_rfc_3339_in_any_offset() {
+        let read = Timestamp::parse("2026-11-18T12:06:40.2509+01:00");
+        assert_eq!(read, Ok(Timestamp::from_millis(1_795_000_000_250)));
+        for text in ["", "now", "2026-11-18", "2026-11-18T12:06:40", "1795000000"] {
+            assert_eq!(Timestamp::parse(text), Err(NotATime), "{text}");
+        }
     }
 
     #[test]

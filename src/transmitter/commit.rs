@@ -47,11 +47,11 @@ impl Core {
         let same = update.record.generation == before.generation;
         let deliveries = if same { Deliveries::GoOn } else { Deliveries::End };
         let changing = self.changing(&update.record.stream_id, deliveries);
-        if holds(update.record.status, &update.record.delivery) {
-            // What was being sent may be held from here on.
+        let record = changing.over(store.update_stream(update).await)?;
+        if holds(record.status, &record.delivery) {
+            // What was being sent is held now.
             self.held.changed();
         }
-        let record = changing.over(store.update_stream(update).await)?;
         if before.status == StreamStatus::Enabled && record.status == StreamStatus::Paused {
             let stream_id = record.stream_id.clone();
             self.diagnostics.notice(&Notice::StreamPaused { stream_id, cause });

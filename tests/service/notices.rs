@@ -6,7 +6,7 @@ use serde_json::json;
 use ssf_transmitter::deliver::PushResponse;
 use ssf_transmitter::hooks::{Notice, Observer, PauseCause};
 use ssf_transmitter::id::{Jti, StreamId};
-use ssf_transmitter::outbox::{DeadLetterReason, PollError};
+use ssf_transmitter::outbox::{BeyondLimit, DeadLetterReason, HeldLimit, PollError};
 use ssf_transmitter::stream::StreamStatus;
 
 use crate::drive::ready;
@@ -167,4 +167,22 @@ fn an_observer_that_panics_breaks_nothing() {
     world.set_status(&stream, StreamStatus::Paused).unwrap();
     assert_eq!(world.status(&stream), StreamStatus::Paused);
     assert_eq!(world.notices.take().len(), 2);
+}
+
+#[test]
+fn what_a_held_limit_gives_up_is_told_by_number_and_a_stream_it_disables_by_name() {
+    for (beyond, told) in [(BeyondLimit::GiveUpOldest, 3), (BeyondLimit::DisableStream, 0)] {
+        let world = World::with(|config| (config.held.entries, config.held.beyond) = (0, beyond));
+        let stream_id = world.poll_stream();
+        for label in ["a", "b", "c"] {
+            world.emit("user", label);
+        }
+        world.run_once();
+        let limit = HeldLimit::Entries;
+        let expected = match beyond {
+            BeyondLimit::GiveUpOldest => Notice::HeldGivenUp { stream_id, limit, entries: told },
+            _ => Notice::HeldDisabled { stream_id, limit },
+        };
+        assert_eq!(world.notices.take(), [expected]);
+    }
 }

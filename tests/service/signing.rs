@@ -236,3 +236,33 @@ fn no_push_begins_that_could_end_after_its_lease() {
     assert_eq!(world.run_once().delivered, 1);
     assert_eq!((world.keys.asked(), world.clock.now()), (1, START.after(seconds(50))));
 }
+
+#[test]
+fn a_set_whose_key_was_refused_is_signed_anew_when_another_key_signs() {
+    let world = World::new();
+    world.push_stream(ONE);
+    world.keys.rotate("k-2", START);
+    world.clock.set(START.after(ANNOUNCEMENT).before(seconds(10)));
+    let refused = PushResponse::new(400).with_body(r#"{"err":"invalid_key"}"#);
+    world.receiver.then(ONE, Ok(refused));
+    world.emit("user", "a");
+    world.run_for(seconds(120));
+    let [first, second] = &world.pushes_to(ONE)[..] else { panic!("two pushes") };
+    let kids = [&first.token, &second.token].map(|token| kid(token));
+    // The first key is still published: only its refusal lets the second sign.
+    assert_eq!(kids, ["k-1", "k-2"]);
+    assert_eq!(claims(&first.token), claims(&second.token));
+    assert_eq!((world.totals().tokens_replaced, world.totals().delivered), (1, 1));
+}
+
+#[test]
+fn a_set_whose_key_was_refused_keeps_its_bytes_while_no_other_key_signs() {
+    let world = World::new();
+    world.push_stream(ONE);
+    let refused = PushResponse::new(400).with_body(r#"{"err":"invalid_key"}"#);
+    world.receiver.then(ONE, Ok(refused));
+    world.emit("user", "a");
+    world.run_for(seconds(120));
+    let [first, second] = &world.pushes_to(ONE)[..] else { panic!("two pushes") };
+    assert_eq!(first.token, second.token);
+}

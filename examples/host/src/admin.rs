@@ -21,16 +21,15 @@ use ssf_transmitter::id::{
 };
 use ssf_transmitter::monitor::IdentityMonitor;
 use ssf_transmitter::protocol::{Credentials, bearer_token};
-use ssf_transmitter::store::{DeadLetter, LetterQuery, StreamOverview};
+use ssf_transmitter::store::{Backlog, StoreError, StreamOverview, Totals};
 use ssf_transmitter::stream::StreamStatus;
 use ssf_transmitter::subject::Subject;
 use ssf_transmitter::timestamp::Timestamp;
 use ssf_transmitter::transmitter::Transmitter;
 
-use crate::explain;
 use crate::flags::Flags;
-use crate::identities;
 use crate::import::import;
+use crate::{explain, identities, letters};
 
 /// Where the operator's API is.
 pub(crate) const PREFIX: &str = "/admin/";
@@ -109,8 +108,19 @@ impl Admin {
             ("POST", ["explain"]) => explain::answer(&self.transmitter, request.body()).await,
             ("GET", ["streams"]) => self.list().await,
             ("POST", ["streams", id, "status"]) => self.set_status(id, request.body()).await,
-            ("GET", ["streams", id, "dead-letters"]) => self.dead_letters(id).await,
-            (_, ["events" | "explain"] | ["streams", _, "status"]) => Ok(only("POST")),
+            ("GET", ["streams", id, "dead-letters"]) => {
+                let query = request.uri().query().unwrap_or_default();
+                letters::list(&self.transmitter, id, query).await
+            }
+            ("POST", ["streams", id, "dead-letters", "redrive"]) => {
+                letters::redrive(&self.transmitter, id, request.body()).await
+            }
+            (
+                _,
+                ["events" | "explain"]
+                | ["streams", _, "status"]
+                | ["streams", _, "dead-letters", "redrive"],
+            ) => Ok(only("POST")),
             (_, ["streams"] | ["streams", _, "dead-letters"]) => Ok(only("GET")),
             _ => self.lifecycle(request, &path).await,
         }
@@ -216,6 +226,7 @@ fn overview(stream: &StreamOverview, now: Timestamp) -> Value {
         "status": record.status,
         "reason": record.reason,
         "backlog": stream.backlog.entries(),
+        "backlog_is_estimate": matches!(stream.backlog, Backlog::About(_)),
         "oldest_pending_age": stream.oldest_pending.map(|at| now.since(at).as_secs_f64()),
         "last_success": health.last_success.map(|at| at.to_string()),
         "last_error": health.last_error.as_ref()
@@ -223,6 +234,22 @@ fn overview(stream: &StreamOverview, now: Timestamp) -> Value {
         "next_attempt": stream.next_attempt.map(|at| at.to_string()),
         "breaker": health.breaker(now).as_str(),
         "dead_letters": stream.dead_letters,
+        "totals": totals(&stream.totals),
+    })
+}
+
+fn totals(totals: &Totals) -> Value {
+    json!({
+        "accepted": totals.accepted,
+        "redriven": totals.redriven,
+        "waiting": totals.waiting,
+        "delivered": totals.delivered,
+        "delivered_unusually": totals.delivered_unusually,
+        "dead": totals.dead,
+        "dead_by_held_limit": totals.dead_by_held_limit,
+        "discarded_disabled": totals.discarded_disabled,
+        "discarded_replaced": totals.discarded_replaced,
+        "tokens_replaced": totals.tokens_replaced,
     })
 }
 
@@ -233,9 +260,6 @@ struct NewStatus {
     reason: Option<String>,
 }
 
-/// How many dead letters are shown.
-const LETTERS: usize = 1000;
-
 impl Admin {
     async fn set_status(&self, id: &str, body: &[u8]) -> Result<Response<Bytes>, Refused> {
         let new: NewStatus = parse(body)?;
@@ -245,23 +269,6 @@ impl Admin {
         });
         Ok(json(StatusCode::OK, &body))
     }
-
-    async fn dead_letters(&self, id: &str) -> Result<Response<Bytes>, Refused> {
-        let letters =
-            self.transmitter.dead_letters(&stream(id)?, &LetterQuery::new(LETTERS)).await?;
-        let letters: Vec<_> = letters.iter().map(letter).collect();
-        Ok(json(StatusCode::OK, &json!({"dead_letters": letters})))
-    }
-}
-
-fn letter(letter: &DeadLetter) -> Value {
-    json!({
-        "jti": letter.jti,
-        "reason": format!("{:?}", letter.reason),
-        "emitted_at": letter.emitted_at.to_string(),
-        "dead_at": letter.dead_at.to_string(),
-        "claims": serde_json::from_str::<Value>(letter.body.as_str()).ok(),
-    })
 }
 
 pub(crate) fn stream(id: &str) -> Result<StreamId, Refused> {
@@ -298,6 +305,9 @@ impl From<Error> for Refused {
         // The event is the caller's; what else fails is answered as it is to receivers.
         if let Error::Event(error) = &error {
             return Self::bad(error);
+        }
+        if let Error::Store(refused @ StoreError::StreamDisabled) = &error {
+            return Self::new(StatusCode::CONFLICT, refused);
         }
         let answer = error.refusal().answer();
         Self::new(StatusCode::from_u16(answer.status).unwrap_or_default(), answer.description)

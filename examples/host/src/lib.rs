@@ -10,6 +10,7 @@ mod flags;
 mod identities;
 mod import;
 mod keyfile;
+mod letters;
 mod run;
 
 pub use access::authenticator;

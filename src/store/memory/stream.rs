@@ -8,7 +8,7 @@ use super::schedule::{Due, Line};
 use crate::id::{Jti, OrderKey};
 use crate::outbox::{
     Breaker, DeadLetterReason, Discard, End, Fence, Happening, Health, Held, Lane, RoundTrip, Step,
-    may_leave,
+    holds, may_leave,
 };
 use crate::protocol::More;
 use crate::set::SetBody;
@@ -207,10 +207,7 @@ impl Stream {
 
     /// What it holds that nobody is being sent, if it is a stream of that kind.
     pub(super) fn held(&self) -> Option<Held> {
-        let holds = match (self.record.status, self.is_push()) {
-            (StreamStatus::Paused, _) | (StreamStatus::Enabled, false) => true,
-            (StreamStatus::Enabled, true) | (StreamStatus::Disabled, _) => false,
-        };
+        let holds = holds(self.record.status, &self.record.delivery);
         let oldest = self.backlog.ordinary().next().filter(|_| holds)?.1.queued_at;
         let entries = self.backlog.ordinary_len() as u64;
         Some(Held::new(entries, self.backlog.ordinary_bytes(), oldest))

@@ -41,6 +41,7 @@ pub async fn run(program: &str) {
         a_poll_waits_for_its_event(&receiver, &operator).await;
         a_stream_is_pushed(&receiver, &operator).await;
         identities_are_watched(&receiver, &operator).await;
+        a_dead_letter_lives_again(&receiver, &operator).await;
         server.stop().await;
     };
     tokio::time::timeout(PATIENCE, walk).await.unwrap();
@@ -155,6 +156,48 @@ async fn identities_are_watched(receiver: &Client, operator: &Client) {
     assert_eq!(subjects, ["leaver@example.com", "late@example.com"]);
     assert_eq!(sets[0].1["txn"], txn);
     assert_eq!(sets[0].1["events"][SESSION_REVOKED]["reason_admin"]["en"], "Left the company");
+    delete(receiver, &stream).await;
+}
+
+async fn a_dead_letter_lives_again(receiver: &Client, operator: &Client) {
+    let stream = create(receiver, json!({"method": POLL})).await;
+    emit(operator, "fourth@example.com").await;
+    let now = json!({"returnImmediately": true});
+    let (jti, claims) = poll(receiver, &stream, now.clone()).await.remove(0);
+    let report = json!({"setErrs": {&jti: {"err": "invalid_key"}}, "maxEvents": 0});
+    assert_eq!(poll(receiver, &stream, report).await, []);
+
+    let path = format!("/admin/streams/{stream}/dead-letters");
+    assert_eq!(receiver.get(&path).await.status, 401);
+    let page = operator.get(&format!("{path}?reason=reported&most=1")).await.ok(200);
+    let letter = &page["dead_letters"][0];
+    assert_eq!(letter["jti"], jti);
+    assert_eq!((&letter["reason"], &letter["err"]), (&json!("reported"), &json!("invalid_key")));
+    assert_eq!(letter["claims"]["txn"], claims["txn"]);
+    let behind = format!("{path}?after={}", page["next"].as_str().unwrap());
+    assert_eq!(operator.get(&behind).await.ok(200)["dead_letters"], json!([]));
+    let others = operator.get(&format!("{path}?reason=held_limit")).await.ok(200);
+    assert_eq!((&others["dead_letters"], &others["next"]), (&json!([]), &Value::Null));
+    assert_eq!(operator.get(&format!("{path}?reason=bad_luck")).await.status, 400);
+    assert_eq!(operator.get(&format!("{path}?before=yesterday")).await.status, 400);
+
+    let redrive = format!("{path}/redrive");
+    let others = operator.post(&redrive, json!({"reason": "held_limit"})).await.ok(200);
+    assert_eq!(others["redriven"], 0);
+    let redriven = operator.post(&redrive, json!({"jti": jti})).await.ok(200);
+    assert_eq!((&redriven["redriven"], &redriven["new_jti"]), (&json!(1), &json!(1)));
+    let (new, again) = poll(receiver, &stream, now).await.remove(0);
+    assert_ne!(new, jti);
+    assert_eq!((&again["events"], &again["txn"]), (&claims["events"], &claims["txn"]));
+    let overview = overview(operator, &stream).await;
+    assert_eq!(
+        (&overview["dead_letters"], &overview["totals"]["redriven"]),
+        (&json!(0), &json!(1))
+    );
+
+    let status = format!("/admin/streams/{stream}/status");
+    operator.post(&status, json!({"status": "disabled"})).await.ok(200);
+    assert_eq!(operator.post(&redrive, json!({})).await.status, 409);
     delete(receiver, &stream).await;
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ssf_transmitter::id::{Jti, OrderKey};
 use ssf_transmitter::outbox::{
     Discard, End, Fence, Happening, Health, Held, KeptToken, Lane, Life, RoundTrip, Signature,
-    Step, may_leave,
+    Step, holds, may_leave,
 };
 use ssf_transmitter::protocol::More;
 use ssf_transmitter::set::SetBody;
@@ -180,11 +180,7 @@ impl Stream {
 
     /// What it holds that nobody is being sent, if it is a stream of that kind.
     pub(super) fn held(&self) -> Option<Held> {
-        let holds = match self.record.status {
-            StreamStatus::Paused => true,
-            StreamStatus::Enabled => !self.is_push(),
-            _ => false,
-        };
+        let holds = holds(self.record.status, &self.record.delivery);
         let ordinary = self.entries.iter().filter(|entry| entry.lane == Lane::Ordinary);
         let bytes = ordinary.clone().map(|entry| entry.body.as_str().len() as u64).sum();
         let oldest = ordinary.clone().next().filter(|_| holds)?.queued_at;
