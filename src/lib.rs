@@ -59,6 +59,8 @@
 //! * [`Transmitter`]: emission, pushing, operation.
 //! * `router::Router` (feature `http`): the management API and polling over the types of the
 //!   `http` crate.
+//! * [`protocol::Profile`]: how it speaks over HTTP, as data: SSF 1.0, the contract of SailPoint's SSF
+//!   API, or what a host makes of either.
 //! * [`store`]: the contract of stores, in numbered sentences.
 //!
 //! # Features

@@ -37,11 +37,16 @@ async fn document(receivers: &Receivers, endpoint: &Endpoint) -> Result<Value, E
 /// The metadata of the protected resource at that path (RFC 9728 §2). It names exactly that
 /// resource: a client compares it with the URL it called (§3.3).
 fn resource_metadata(receivers: &Receivers, path: &str) -> Value {
-    json!({
+    let mut document = json!({
         "resource": receivers.paths().resource(path),
-        "scopes_supported": receivers.profile().access.scopes(),
         "bearer_methods_supported": ["header"],
-    })
+    });
+    // RFC 9728 §2: arrays without elements are left out.
+    let scopes = receivers.profile().access.scopes();
+    if !scopes.is_empty() {
+        document["scopes_supported"] = json!(scopes);
+    }
+    document
 }
 
 /// A document that caches may keep as long as a key set, with a validator (RFC 9110 §8.8.3).

@@ -5,6 +5,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
+use ssf_transmitter::protocol::Profile;
 
 use super::world::{
     Answer, Call, ELSEWHERE, NOTHING, OTHER, OWN, PUSH, READER, UNKNOWN, World, operations,
@@ -107,6 +108,62 @@ fn authorization() -> impl Strategy<Value = Vec<(String, Vec<u8>)>> {
         1 => proptest::collection::vec(any::<u8>(), 0..40)
             .prop_map(|bytes| vec![("authorization".to_owned(), bytes)]),
     ]
+}
+
+/// Path and method of the operations of the SailPoint profile, and some of neither.
+fn sailpoint_path() -> impl Strategy<Value = String> {
+    select(vec![
+        "/ssf/v1/streams",
+        "/ssf/v1/streams",
+        "/ssf/v1/streams/status",
+        "/ssf/v1/streams/verify",
+        "/ssf/v1/jwks",
+        "/.well-known/v1/ssf-configuration",
+        "/ssf/streams",
+    ])
+    .prop_map(str::to_owned)
+}
+
+/// A body with some members that operations know, of any kind.
+fn sailpoint_body() -> impl Strategy<Value = Value> {
+    let member = select(vec![
+        ("stream_id", json!(UNKNOWN)),
+        ("delivery", json!({"method": PUSH, "endpoint_url": "https://rp.example.net/e"})),
+        ("events_requested", json!(["urn:x:y"])),
+        ("description", json!("x")),
+        ("status", json!("paused")),
+        ("reason", json!("x")),
+        ("state", json!("x")),
+    ]);
+    let member = (member, prop_oneof![2 => Just(None), 1 => any_json().prop_map(Some)]);
+    proptest::collection::vec(member, 0..6).prop_map(|members| {
+        let member = |((name, good), other): ((&str, Value), Option<Value>)| {
+            (name.to_owned(), other.unwrap_or(good))
+        };
+        members.into_iter().map(member).collect()
+    })
+}
+
+/// The answer has a status that the contract declares, and the body that goes with it.
+fn check_sailpoint(world: &World, request: Request<Bytes>) -> Result<(), TestCaseError> {
+    let head = request.method() == Method::HEAD;
+    let shown = format!("{request:?}");
+    let Answer { status, headers, body } = world.handle(request);
+    let declared = [200, 201, 204, 400, 401, 403, 404, 405, 429];
+    prop_assert!(declared.contains(&status), "{status}: {shown}");
+    if status >= 400 && !head {
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let member = match status {
+            401 => "error",
+            429 => "message",
+            _ => "trackingId",
+        };
+        prop_assert!(body[member].is_string(), "{status} {body}: {shown}");
+        prop_assert_eq!(&headers["content-type"], "application/json");
+    }
+    prop_assert_eq!(status == 405, headers.contains_key("allow"));
+    prop_assert_eq!(status == 429, headers.contains_key("retry-after"));
+    Ok(())
 }
 
 fn any_json() -> impl Strategy<Value = Value> {
@@ -239,6 +296,24 @@ proptest! {
         headers.push(("content-type".to_owned(), media_type.into_bytes()));
         if let Some(request) = request(&method, &format!("{path}{query}"), &headers, body) {
             check(&world, request)?;
+        }
+    }
+
+    #[test]
+    fn the_sailpoint_profile_answers_with_nothing_its_contract_does_not_declare(
+        method in method(),
+        path in sailpoint_path(),
+        query in query(),
+        headers in authorization(),
+        media_type in prop_oneof![9 => Just("application/json".to_owned()), 1 => "[ -~]{0,20}"],
+        body in sailpoint_body(),
+    ) {
+        let world = World::with_profile(Profile::sailpoint());
+        let mut headers = headers;
+        headers.push(("content-type".to_owned(), media_type.into_bytes()));
+        let body = body.to_string().into_bytes();
+        if let Some(request) = request(&method, &format!("{path}{query}"), &headers, body) {
+            check_sailpoint(&world, request)?;
         }
     }
 

@@ -151,6 +151,19 @@ fn each_protected_resource_describes_itself_rfc_9728_3_3() {
     }
 }
 
+#[test]
+fn a_host_may_move_an_endpoint() {
+    let mut profile = Profile::sailpoint();
+    profile.locations.status = "/state".into();
+    let world = World::with_profile(profile);
+    let stream = created(&world, OWN);
+    assert_eq!(world.ask(&get(METADATA)).json()["status_endpoint"], format!("{ISSUER}/state"));
+    assert_eq!(world.ask(&get(format!("/state?stream_id={stream}"))).status, 200);
+    assert_eq!(world.ask(&get(format!("{STATUS}?stream_id={stream}"))).status, 404);
+    let challenged = world.ask(&get("/state").without("authorization"));
+    assert!(challenged.header("www-authenticate").ends_with("oauth-protected-resource/state\""));
+}
+
 // Creation.
 
 #[test]

@@ -13,10 +13,10 @@ use ssf_transmitter::protocol::{
 };
 use ssf_transmitter::store::{OperatorStore, ReceiverStore};
 use ssf_transmitter::stream::{StreamQuota, StreamStatus};
-use ssf_transmitter::transmitter::Transmitter;
+use ssf_transmitter::transmitter::{ConfigError, Transmitter};
 
 use crate::drive::ready;
-use crate::world::{ONE, TWO, World, caller, caller_of, event, seconds, subject};
+use crate::world::{ISSUER, ONE, TWO, World, caller, caller_of, event, seconds, subject};
 
 /// What every call that names a stream answers this caller.
 fn answers(world: &World, caller: &Caller, stream: &StreamId) -> Vec<(&'static str, Refusal)> {
@@ -96,6 +96,17 @@ fn the_list_holds_all_streams_of_the_receiver_in_the_order_of_their_creation() {
     let list = ready(world.receivers.list_streams(&caller())).unwrap();
     let ids: Vec<StreamId> = list.into_iter().map(|view| view.stream_id).collect();
     assert_eq!(ids, streams);
+}
+
+#[test]
+fn a_profile_whose_requests_cannot_be_told_apart_is_refused() {
+    let mut profile = Profile::ssf();
+    profile.locations.verification = profile.locations.status.clone();
+    let world = World::new();
+    let issuer = Issuer::parse(ISSUER).unwrap();
+    let builder = Transmitter::builder(issuer, Arc::clone(&world.store), world.keys.clone());
+    let refused = builder.with_profile(profile).build().map(|_| ());
+    assert_eq!(refused, Err(ConfigError::Locations));
 }
 
 #[test]
