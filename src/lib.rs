@@ -103,6 +103,7 @@ pub mod deliver;
 pub mod entropy;
 pub mod hooks;
 pub mod keys;
+pub mod limit;
 pub mod store;
 
 // Floor 4: service.

@@ -14,11 +14,12 @@ const FLOORS: [&[&str]; 7] = [
     &["id", "timestamp", "secret"],
     &["subject", "event", "stream"],
     &["set", "protocol", "outbox", "routing", "lifecycle", "egress"],
-    &["store", "keys", "deliver", "auth", "clock", "entropy", "hooks"],
+    &["store", "keys", "deliver", "auth", "clock", "entropy", "hooks", "limit"],
     &["transmitter", "monitor", "error", "diagnostics"],
     &[
         "store::memory",
         "keys::local",
+        "limit::quota",
         "deliver::client",
         "auth::any",
         "auth::introspection",

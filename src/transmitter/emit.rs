@@ -1,6 +1,7 @@
 //! Emission: an event becomes one entry per interested stream.
 
 use super::{Transmitter, mint};
+use crate::diagnostics::{self, Told};
 use crate::error::Error;
 use crate::event::{self, Event};
 use crate::hooks::Sharing;
@@ -127,6 +128,9 @@ impl Transmitter {
     /// Wakes the pusher and the polls that wait for these SETs. [`emit`](Self::emit) does it
     /// itself; after [`emit_in`](Self::emit_in) the host does it once its transaction is committed.
     pub fn wake(&self, emission: &Emission) {
+        if emission.repeated == Repeated::No {
+            diagnostics::tell(Told::Emitted { txn: &emission.txn, sets: emission.sets.len() });
+        }
         self.core.wakes.wake(emission.sets.iter().map(|set| &set.stream_id));
     }
 }

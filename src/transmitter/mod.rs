@@ -8,6 +8,8 @@ mod commit;
 mod config;
 mod emit;
 mod explain;
+#[cfg(feature = "metrics")]
+mod gauges;
 mod held;
 mod mint;
 mod operate;

@@ -8,6 +8,7 @@ use super::Receivers;
 use super::wakes::{Place, Woken};
 use crate::auth::Caller;
 use crate::clock::Slept;
+use crate::diagnostics::{self, PollWaits, Told};
 use crate::error::Error;
 use crate::id::{Jti, StreamId};
 use crate::outbox::{DeadLetterReason, Lane, PollError};
@@ -46,7 +47,7 @@ impl Receivers {
                 .store
                 .acknowledge(&core.issuer, &caller.owner, stream, acknowledgement)
                 .await?;
-            self.tell_dead(stream, done, errors);
+            self.tell_settled(stream, done, errors);
         }
         self.touch(&caller.owner, stream, now).await?;
         let most = max_events.unwrap_or(usize::MAX).min(core.config.poll_batch);
@@ -59,8 +60,9 @@ impl Receivers {
         }
     }
 
-    /// Tells which SETs the receiver's errors made dead letters.
-    fn tell_dead(&self, stream: &StreamId, done: Acknowledged, errors: Vec<(Jti, PollError)>) {
+    /// Tells what an acknowledgement delivered, and which SETs its errors made dead letters.
+    fn tell_settled(&self, stream: &StreamId, done: Acknowledged, errors: Vec<(Jti, PollError)>) {
+        diagnostics::tell(Told::Acknowledged { stream_id: stream, delivered: done.delivered });
         let mut dead: HashMap<Jti, Lane> = done.dead.into_iter().collect();
         for (jti, error) in errors {
             if let Some(lane) = dead.remove(&jti) {
@@ -86,6 +88,7 @@ impl Receivers {
         }
         // Taken before the next look, so that an emission in between is not missed.
         let place = self.core.wakes.poll_place(stream);
+        let _waits = PollWaits::begin();
         let mut now = now;
         loop {
             let mark = self.store.change_mark();

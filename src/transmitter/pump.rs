@@ -16,6 +16,7 @@ use super::wakes::{Delivery as Guard, Place};
 use super::{Core, Transmitter};
 use crate::clock::{Clock, Slept};
 use crate::deliver::{DeliverError, Deliverer, PushRequest, PushResponse};
+use crate::diagnostics::Push;
 use crate::error::Error;
 use crate::hooks::{Notice, PauseCause};
 use crate::id::{Jti, StreamId};
@@ -319,10 +320,16 @@ impl<'t> Pump<'t> {
         }
         for ((fate, settled), attempted) in fates.iter().zip(&report.settled).zip(&over) {
             self.progress.count(fate, *settled);
-            if let (Settled::Done, Fate::Dead(reason)) = (settled, fate) {
-                let Attempted { stream_id, jti, attempt, .. } = attempted;
-                core.diagnostics.dead_lettered(stream_id, jti, attempt.lane, reason);
-            }
+            let Attempted { stream_id, jti, attempt, .. } = attempted;
+            let (settled, age) = (*settled, now.since(attempt.emitted_at));
+            core.diagnostics.pushed(Push {
+                stream_id,
+                jti,
+                lane: attempt.lane,
+                fate,
+                settled,
+                age,
+            });
         }
         let mut result = Ok(());
         for (stream_id, verdict) in report.verdicts {

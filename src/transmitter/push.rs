@@ -7,6 +7,7 @@ use super::Transmitter;
 use super::held::HeldReport;
 use super::pump::{Next, Pump};
 use crate::clock::Slept;
+use crate::diagnostics::{self, Told};
 use crate::error::Error;
 use crate::timestamp::Timestamp;
 
@@ -65,6 +66,10 @@ impl Transmitter {
         if clock.sleep_until(clock.now()).await == Slept::Unsupported {
             return Err(Error::ClockCannotSleep);
         }
+        let on_trouble = |trouble: &Error| {
+            diagnostics::tell(Told::Trouble(trouble));
+            on_trouble(trouble);
+        };
         let mut stop = pin!(stop);
         let mut pump = Pump::new(self);
         let place = self.core.wakes.pusher_place();

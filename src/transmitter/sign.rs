@@ -8,6 +8,7 @@ use futures_util::future::{Either, select};
 
 use super::Core;
 use crate::clock::Slept;
+use crate::diagnostics::{self, Told};
 use crate::error::Error;
 use crate::id::KeyId;
 use crate::keys::{KeyError, KeySet, PublicKey, SignBatch, Signed};
@@ -94,6 +95,9 @@ impl Core {
             Some(key) => self.sign_with(key, entries, now).await,
             None => Err(KeyError::NoCurrentKey),
         };
+        if signed.is_err() {
+            diagnostics::tell(Told::NotSigned);
+        }
         let outcome = if signed.is_ok() { Signing::Worked } else { Signing::Failed };
         self.signer.note(outcome, now, self.jitter());
         Ok(signed?)
@@ -112,7 +116,7 @@ impl Core {
             SigningInput::new(&header, &self.issuer, jti, aud, &entry.body, &mut buffer)
         });
         let inputs: Vec<_> = inputs.collect();
-        let deadline = now.after(self.config.sign_deadline);
+        let (began, deadline) = (self.clock.now(), now.after(self.config.sign_deadline));
         let signing = self.keys.sign(SignBatch::new(key.kid.clone(), inputs, deadline));
         let signed = match select(signing, self.clock.sleep_until(deadline)).await {
             Either::Left((signed, _)) => signed?,
@@ -123,6 +127,8 @@ impl Core {
         if signed.len() != entries.len() {
             return Err(KeyError::Unavailable("not as many signatures as inputs".into()));
         }
+        let took = self.clock.now().since(began);
+        diagnostics::tell(Told::Signed { algorithm: key.algorithm, sets: signed.len(), took });
         let token = |signed: Signed| {
             let compact = signed.input.with_signature(&signed.signature);
             KeptToken::new(compact.into(), key.kid.clone())

@@ -19,9 +19,13 @@ mod held;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod long_poll;
 #[cfg(test)]
 mod management;
+#[cfg(test)]
+mod measures;
 #[cfg(test)]
 mod notices;
 #[cfg(test)]
