@@ -13,6 +13,8 @@
 //! | [`KeyProvider`](keys::KeyProvider) | signatures, and which keys receivers may trust when | [`LocalKeys`] |
 //! | [`Deliverer`](deliver::Deliverer) | how a SET gets to a push endpoint | `PushClient`, feature `reqwest` |
 //! | [`Authenticator`](auth::Authenticator) | which receiver a bearer token stands for | [`StaticTokens`], [`auth::jwt`], `auth::introspection` |
+//! | [`RateLimiter`](limit::RateLimiter) | how often a receiver may call | `limit::quota`, feature `governor` |
+//! | [`Observer`](hooks::Observer) | who is told what an operator should look at | |
 //! | [`Clock`](clock::Clock) | the time, and how to wait for it | `TokioClock`, feature `tokio` |
 //!
 //! # An event, from one end to the other
@@ -73,6 +75,9 @@
 //! | `reqwest` | `deliver::client::PushClient`: the push client, with the address guard built in; token introspection and key sets from a URL |
 //! | `tokio` | `worker`: a clock that can sleep, and the push worker |
 //! | `aws-lc-rs` | signatures by AWS-LC ([`keys::local::SigningBackend`]) |
+//! | `metrics` | counters, histograms and gauges; `Transmitter::update_gauges` |
+//! | `tracing` | a log of refused requests and of what an operator should look at |
+//! | `governor` | [`limit`]`::quota::Quota`: a rate limiter per receiver and operation |
 //! | `testkit` | `testkit`: virtual time and scripted receivers; exempt from semver |
 //! | `vendored-openssl` | builds OpenSSL from source |
 

@@ -1,5 +1,6 @@
-//! The log, over `tracing`. No secret and no word of a receiver goes into it: what receivers write
-//! in their answers is in dead letters and in the overview of their streams.
+//! The log, over `tracing`. No secret goes into it, and of what receivers write only the names of
+//! members that are at fault: error codes and descriptions are in dead letters and in the overview
+//! of their streams.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -15,6 +16,9 @@ const TARGET: &str = "ssf_transmitter";
 /// Writes down what happened.
 pub(super) fn write(told: Told<'_>) {
     match told {
+        Told::Answered { operation, status, took } => {
+            debug!(target: TARGET, operation, status, took_ms = millis(took), "request answered");
+        }
         Told::Acknowledged { stream_id, delivered } => {
             debug!(target: TARGET, %stream_id, delivered, "SETs acknowledged");
         }
@@ -24,12 +28,24 @@ pub(super) fn write(told: Told<'_>) {
             let (stream_id, jti, outcome) = (push.stream_id, push.jti, outcome(push));
             debug!(target: TARGET, %stream_id, %jti, outcome, age_ms = millis(push.age), "SET pushed");
         }
+        Told::Refused { tracking_id, caller, operation, status, cause } => {
+            let (tenant, client) = match caller {
+                Some(owner) => (owner.tenant.as_str(), owner.client.as_str()),
+                None => ("", ""),
+            };
+            let cause = Chain(cause);
+            if status < 500 {
+                info!(target: TARGET, %tracking_id, tenant, client, operation, status, %cause, "request refused");
+            } else {
+                error!(target: TARGET, %tracking_id, tenant, client, operation, status, %cause, "request failed");
+            }
+        }
         Told::Signed { algorithm, sets, took } => {
             debug!(target: TARGET, %algorithm, sets, took_ms = millis(took), "SETs signed");
         }
         Told::NotSigned => warn!(target: TARGET, "signing failed: the keys rest for a while"),
         Told::Trouble(trouble) => {
-            error!(target: TARGET, cause = %Chain(trouble), "the worker goes on after")
+            error!(target: TARGET, cause = %Chain(trouble), "the worker met a failure and goes on")
         }
     }
 }
@@ -42,6 +58,12 @@ fn write_notice(notice: &Notice) {
         }
         Notice::DeadLettered { stream_id, jti, reason: why } => {
             warn!(target: TARGET, %stream_id, %jti, reason = why.kind().as_str(), "SET given up");
+        }
+        Notice::HeldDisabled { stream_id, limit } => {
+            warn!(target: TARGET, %stream_id, limit = limit.as_str(), "stream disabled: it held too much");
+        }
+        Notice::HeldGivenUp { stream_id, limit, entries } => {
+            warn!(target: TARGET, %stream_id, limit = limit.as_str(), entries, "held SETs given up");
         }
         Notice::StreamPaused { stream_id, cause } => {
             warn!(target: TARGET, %stream_id, cause = cause.as_str(), "stream paused");

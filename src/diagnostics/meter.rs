@@ -9,9 +9,11 @@ use metrics::{
 
 use super::{Push, Told, outcome};
 use crate::hooks::Notice;
-use crate::outbox::Fate;
+use crate::outbox::{DeadLetterKind, Fate};
 use crate::store::{Settled, Totals};
 
+const REQUESTS: &str = "ssf_requests_total";
+const REQUEST: &str = "ssf_request_duration_seconds";
 const EVENTS_EMITTED: &str = "ssf_events_emitted_total";
 const SETS_EMITTED: &str = "ssf_sets_emitted_total";
 const PUSHES: &str = "ssf_pushes_total";
@@ -21,6 +23,7 @@ const ACKNOWLEDGED: &str = "ssf_polled_sets_acknowledged_total";
 const DEAD_LETTERS: &str = "ssf_dead_letters_total";
 const VERIFICATIONS_FAILED: &str = "ssf_verifications_failed_total";
 const BREAKER: &str = "ssf_breaker_changes_total";
+const HELD_DISABLED: &str = "ssf_streams_disabled_by_held_limit_total";
 const PAUSED: &str = "ssf_streams_paused_total";
 const SIGNATURES: &str = "ssf_signatures_total";
 const SIGNING: &str = "ssf_signing_duration_seconds";
@@ -37,6 +40,7 @@ const SETS: &str = "ssf_sets";
 /// Says what every metric means, for exporters that pass it on.
 pub(crate) fn describe() {
     let counters = [
+        (REQUESTS, "Requests answered, by operation and status"),
         (EVENTS_EMITTED, "Events emitted"),
         (SETS_EMITTED, "SETs that emitted events became, one per interested stream"),
         (PUSHES, "Attempts to push a SET, by what became of it"),
@@ -45,6 +49,7 @@ pub(crate) fn describe() {
         (DEAD_LETTERS, "SETs given up, by reason"),
         (VERIFICATIONS_FAILED, "Verification SETs given up"),
         (BREAKER, "Breakers of streams that opened or closed"),
+        (HELD_DISABLED, "Streams disabled because they held more than they may"),
         (PAUSED, "Streams paused, by cause"),
         (SIGNATURES, "SETs signed"),
         (NOT_SIGNED, "Batches that could not be signed"),
@@ -53,6 +58,7 @@ pub(crate) fn describe() {
     for (name, text) in counters {
         describe_counter!(name, Unit::Count, text);
     }
+    describe_histogram!(REQUEST, Unit::Seconds, "Time to answer a request; polls may wait");
     describe_histogram!(DELIVERY_AGE, Unit::Seconds, "From emission to acceptance of a push");
     describe_histogram!(SIGNING, Unit::Seconds, "Time to sign a batch of SETs");
     describe_gauge!(POLLS_WAITING, Unit::Count, "Polls that wait for a SET in this process");
@@ -67,6 +73,11 @@ pub(crate) fn describe() {
 /// Counts what happened.
 pub(super) fn count(told: Told<'_>) {
     match told {
+        Told::Answered { operation, status, took } => {
+            counter!(REQUESTS, "operation" => operation, "status" => status.to_string())
+                .increment(1);
+            histogram!(REQUEST, "operation" => operation).record(took);
+        }
         Told::Acknowledged { delivered, .. } => counter!(ACKNOWLEDGED).increment(delivered),
         Told::Emitted { sets, .. } => {
             counter!(EVENTS_EMITTED).increment(1);
@@ -79,6 +90,8 @@ pub(super) fn count(told: Told<'_>) {
             histogram!(SIGNING, "algorithm" => algorithm.as_str()).record(took);
         }
         Told::NotSigned => counter!(NOT_SIGNED).increment(1),
+        // Counted when it is answered.
+        Told::Refused { .. } => {}
         Told::Trouble(_) => counter!(TROUBLE).increment(1),
     }
 }
@@ -99,6 +112,13 @@ fn count_notice(notice: &Notice) {
         Notice::BreakerOpened { .. } => counter!(BREAKER, "to" => "open").increment(1),
         Notice::DeadLettered { reason: why, .. } => {
             counter!(DEAD_LETTERS, "reason" => why.kind().as_str()).increment(1);
+        }
+        Notice::HeldDisabled { limit, .. } => {
+            counter!(HELD_DISABLED, "limit" => limit.as_str()).increment(1);
+        }
+        Notice::HeldGivenUp { entries, .. } => {
+            counter!(DEAD_LETTERS, "reason" => DeadLetterKind::HeldLimit.as_str())
+                .increment(*entries);
         }
         Notice::StreamPaused { cause, .. } => {
             counter!(PAUSED, "cause" => cause.as_str()).increment(1);

@@ -7,13 +7,14 @@ mod log;
 #[cfg(feature = "metrics")]
 mod meter;
 
+use std::error::Error as StdError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::hooks::{Notice, Observer};
-use crate::id::{Jti, StreamId, Txn};
+use crate::id::{Jti, Owner, StreamId, TrackingId, Txn};
 use crate::outbox::{DeadLetterReason, Fate, Lane};
 use crate::set::Algorithm;
 use crate::store::Settled;
@@ -28,6 +29,8 @@ pub(crate) use meter::{Gauges, describe, set_gauges};
     allow(dead_code, reason = "who wants to know less reads less")
 )]
 pub(crate) enum Told<'a> {
+    /// A request was answered.
+    Answered { operation: &'static str, status: u16, took: Duration },
     /// A receiver acknowledged SETs that it had polled.
     Acknowledged { stream_id: &'a StreamId, delivered: u64 },
     /// An event was emitted and is committed.
@@ -36,6 +39,14 @@ pub(crate) enum Told<'a> {
     Noticed(&'a Notice),
     /// An attempt to push a SET is settled.
     Pushed(Push<'a>),
+    /// A request was refused: why is the cause.
+    Refused {
+        tracking_id: &'a TrackingId,
+        caller: Option<&'a Owner>,
+        operation: &'static str,
+        status: u16,
+        cause: &'a (dyn StdError + 'static),
+    },
     /// SETs were signed.
     Signed { algorithm: Algorithm, sets: usize, took: Duration },
     /// Signing failed.

@@ -44,6 +44,24 @@ impl Operation {
         Self::Poll,
     ];
 
+    /// A word for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CreateStream => "create_stream",
+            Self::ReadStream => "read_stream",
+            Self::UpdateStream => "update_stream",
+            Self::ReplaceStream => "replace_stream",
+            Self::DeleteStream => "delete_stream",
+            Self::ReadStatus => "read_status",
+            Self::UpdateStatus => "update_status",
+            Self::AddSubject => "add_subject",
+            Self::RemoveSubject => "remove_subject",
+            Self::Verify => "verify",
+            Self::Poll => "poll",
+        }
+    }
+
     /// Whether it only reads.
     #[must_use]
     pub const fn reads(self) -> bool {

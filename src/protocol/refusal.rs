@@ -28,6 +28,8 @@ pub enum Refusal {
         /// The methods it knows: the value of `Allow` (RFC 9110 §15.5.6).
         allow: &'static str,
     },
+    /// The receiver calls too often; the next request may come after this time.
+    RateLimited(Duration),
     /// The body is larger than this many bytes.
     BodyTooLarge(usize),
     /// The body is not said to be JSON.
@@ -177,6 +179,9 @@ impl Refusal {
             Self::MethodNotAllowed { allow } => {
                 (405, "method_not_allowed", format!("allowed: {allow}"))
             }
+            Self::RateLimited(_) => {
+                (429, "too_many_requests", "the receiver calls too often".to_owned())
+            }
             Self::BodyTooLarge(most) => {
                 (413, "body_too_large", format!("the body must not exceed {most} bytes"))
             }
@@ -208,7 +213,7 @@ impl Refusal {
     #[must_use]
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::TooSoon(wait) | Self::Unavailable(wait) => {
+            Self::RateLimited(wait) | Self::TooSoon(wait) | Self::Unavailable(wait) => {
                 Some(u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1))
             }
             _ => None,

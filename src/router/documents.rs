@@ -26,6 +26,21 @@ pub(super) async fn answer(
     Ok(cacheable(&document(receivers, endpoint).await?, request))
 }
 
+/// What is asked for at a public endpoint, in a word for logs and metrics.
+pub(super) fn name(endpoint: &Endpoint) -> Option<&'static str> {
+    match endpoint {
+        Endpoint::Metadata => Some("read_metadata"),
+        Endpoint::Jwks => Some("read_keys"),
+        Endpoint::ResourceMetadata(_) => Some("read_resource_metadata"),
+        Endpoint::Configuration
+        | Endpoint::Status
+        | Endpoint::AddSubject
+        | Endpoint::RemoveSubject
+        | Endpoint::Verification
+        | Endpoint::Poll(_) => None,
+    }
+}
+
 async fn document(receivers: &Receivers, endpoint: &Endpoint) -> Result<Value, Error> {
     match endpoint {
         Endpoint::Jwks => receivers.jwks().await,

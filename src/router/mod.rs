@@ -2,7 +2,7 @@
 //! in a web framework takes a handler of a few lines.
 //!
 //! A request walks through [`Router::handle`] from top to bottom: find the endpoint, authenticate,
-//! check the scope, check method and body, parse, ask the service, answer.
+//! check the scope, ask the rate limiter, check method and body, parse, ask the service, answer.
 
 mod diagnosis;
 mod documents;
@@ -16,7 +16,9 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use url::form_urlencoded;
 
 use crate::auth::{Authenticator, Caller};
+use crate::diagnostics::{self, Told};
 use crate::id::Owner;
+use crate::limit::{Admission, RateLimiter, Unlimited};
 use crate::protocol::{
     CreateStream, Credentials, Endpoint, InvalidRequest, Operation, PatchStream, PollRequest,
     Problem, Refusal, ReplaceStream, StatusRequest, StreamsQuery, SubjectRequest,
@@ -39,21 +41,39 @@ pub const POLL_BODY: usize = 1024 * 1024;
 pub struct Router {
     receivers: Receivers,
     authenticator: Arc<dyn Authenticator>,
+    limiter: Arc<dyn RateLimiter>,
 }
 
-/// What became clear of a request before it was refused.
+/// What became clear of a request before it was answered.
 #[derive(Debug, Default)]
 struct Asked {
     resource: Option<String>,
     caller: Option<Owner>,
     operation: Option<Operation>,
+    /// The public document that was asked for.
+    document: Option<&'static str>,
+}
+
+impl Asked {
+    /// What was asked for, in a word.
+    fn word(&self) -> &'static str {
+        self.operation.map(Operation::as_str).or(self.document).unwrap_or("unclear")
+    }
 }
 
 impl Router {
     /// Serves these receivers, as this authenticator knows them.
     #[must_use]
     pub fn new(receivers: Receivers, authenticator: impl Authenticator) -> Self {
-        Self { receivers, authenticator: Arc::new(authenticator) }
+        let limiter = Arc::new(Unlimited);
+        Self { receivers, authenticator: Arc::new(authenticator), limiter }
+    }
+
+    /// Lets receivers call as often as that limiter says. Without it: as often as they like.
+    #[must_use]
+    pub fn with_rate_limiter(mut self, limiter: impl RateLimiter) -> Self {
+        self.limiter = Arc::new(limiter);
+        self
     }
 
     /// The largest body that a request to that path may have. Whoever reads the body stops one
@@ -69,7 +89,11 @@ impl Router {
 
     /// Answers a request.
     pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let mut response = self.answer(&request).await;
+        let (began, mut asked) = (self.receivers.now(), Asked::default());
+        let mut response = self.answer(&request, &mut asked).await;
+        let (operation, status) = (asked.word(), response.status().as_u16());
+        let took = self.receivers.now().since(began);
+        diagnostics::tell(Told::Answered { operation, status, took });
         // RFC 9110 §9.3.2: HEAD is answered as GET is, without the content.
         if request.method() == Method::HEAD {
             *response.body_mut() = Bytes::new();
@@ -77,32 +101,42 @@ impl Router {
         response
     }
 
-    async fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
+    async fn answer(&self, request: &Request<Bytes>, asked: &mut Asked) -> Response<Bytes> {
         let path = request.uri().path();
-        let mut asked = Asked::default();
         let answer = match self.receivers.paths().find(path) {
             None => Err(Refusal::NoSuchPath.into()),
             Some(
                 public @ (Endpoint::Metadata | Endpoint::Jwks | Endpoint::ResourceMetadata(_)),
-            ) => documents::answer(&self.receivers, &public, request).await.map_err(Failure::from),
+            ) => {
+                asked.document = documents::name(&public);
+                documents::answer(&self.receivers, &public, request).await.map_err(Failure::from)
+            }
             Some(protected) => {
                 asked.resource = self.resource(&protected, path);
-                self.protected(&protected, request, &mut asked).await
+                self.protected(&protected, request, asked).await
             }
         };
         answer.unwrap_or_else(|failure| self.refuse(failure, asked))
     }
 
     /// The answer to a request that failed, as the profile says it looks.
-    fn refuse(&self, failure: Failure, asked: Asked) -> Response<Bytes> {
+    fn refuse(&self, failure: Failure, asked: &mut Asked) -> Response<Bytes> {
         let diagnosis = Diagnosis {
             tracking_id: self.receivers.tracking_id(),
             refusal: failure.refusal(),
             operation: asked.operation,
-            caller: asked.caller,
+            caller: asked.caller.take(),
             cause: failure.into_cause(),
         };
-        refusal(self.receivers.profile(), diagnosis, asked.resource)
+        let answer = self.receivers.profile().answer(&diagnosis.refusal, diagnosis.operation);
+        diagnostics::tell(Told::Refused {
+            tracking_id: &diagnosis.tracking_id,
+            caller: diagnosis.caller.as_ref(),
+            operation: asked.word(),
+            status: answer.status,
+            cause: &*diagnosis.cause,
+        });
+        refusal(self.receivers.profile(), diagnosis, asked.resource.take())
     }
 
     /// Authentication, then authorisation, then everything else: a request that may not be made is
@@ -117,6 +151,7 @@ impl Router {
         asked.caller = Some(caller.owner.clone());
         let operation = self.authorize(endpoint, request.method(), &caller)?;
         asked.operation = Some(operation);
+        self.admit(&caller, operation).await?;
         let receivers = &self.receivers;
         let (profile, egress) = (receivers.profile(), receivers.egress());
         no_token_in(request.uri().query())?;
@@ -192,6 +227,14 @@ impl Router {
         };
         let now = self.receivers.now();
         self.authenticator.authenticate(&token, now).await.map_err(Failure::Auth)
+    }
+
+    /// Lets the request go on, unless the caller calls too often.
+    async fn admit(&self, caller: &Caller, operation: Operation) -> Result<(), Refusal> {
+        match self.limiter.admit(&caller.owner, operation, self.receivers.now()).await {
+            Admission::Admitted => Ok(()),
+            Admission::RetryAfter(wait) => Err(Refusal::RateLimited(wait)),
+        }
     }
 
     /// The operation that the method means at the endpoint, if the caller may do it.

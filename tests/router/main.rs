@@ -5,6 +5,8 @@ mod bodies;
 #[cfg(test)]
 mod challenges;
 #[cfg(test)]
+mod diagnostics;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod limits;
@@ -14,6 +16,8 @@ mod order;
 mod polls;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod rates;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]

@@ -76,7 +76,7 @@ fn failures_of_the_keys_are_logged_with_their_cause() {
         let mut run = crate::drive::Task::start(run);
         world.pass(seconds(1), &mut run);
     });
-    let cause = "signing failed: the keys are not available: the module is rebooting";
+    let cause = "signing failed: keys are not available: the module is rebooting";
     assert!(log.lines().any(|line| line.starts_with("ERROR") && line.contains(cause)), "{log}");
 }
 

@@ -10,7 +10,6 @@ use std::path::PathBuf;
 use axum::serve::ListenerExt;
 use clap::Parser;
 use example_host::{Admin, App, Flags};
-use ssf_transmitter::Router;
 use tokio::net::TcpListener;
 
 use tls::TlsListener;
@@ -39,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let url = format!("{scheme}://{}", listener.local_addr()?);
 
     let (transmitter, monitor) = example_host::transmitter(&flags, &url)?;
-    let router = Router::new(transmitter.receivers(), example_host::authenticator(&flags)?);
+    let router = example_host::router(&transmitter, &flags)?;
     let app = App::new(router, Admin::of(&transmitter, &monitor, &flags)?);
     let service = adapter::service(app);
 

@@ -1,21 +1,32 @@
-//! Who may call: receivers with static tokens, and those that an authorization server vouches for.
+//! Who may call, and how often: receivers with static tokens, and those that an authorization
+//! server vouches for.
 
 use std::error::Error;
+use std::sync::Arc;
 
-use ssf_transmitter::StaticTokens;
 use ssf_transmitter::auth::any::AnyOf;
 use ssf_transmitter::auth::jwt::{Jwks, JwksSource, JwksUrl, JwtAuthenticator};
 use ssf_transmitter::auth::{TenantSource, TokenRules};
 use ssf_transmitter::https::TrustedUrl;
 use ssf_transmitter::id::TenantId;
+use ssf_transmitter::{Router, StaticTokens, Transmitter};
 
 use crate::flags::Flags;
 
-/// Takes the static tokens of the flags, and JWT access tokens where the flags ask for them.
+/// The router for the receivers that the flags name.
 ///
 /// # Errors
 /// When a token is given twice, or the keys of access tokens cannot be read.
-pub fn authenticator(flags: &Flags) -> Result<AnyOf, Box<dyn Error>> {
+pub fn router(transmitter: &Transmitter, flags: &Flags) -> Result<Router, Box<dyn Error>> {
+    let router = Router::new(transmitter.receivers(), authenticator(flags)?);
+    Ok(match &flags.rate_limit {
+        Some(limit) => router.with_rate_limiter(Arc::clone(limit)),
+        None => router,
+    })
+}
+
+/// Takes the static tokens of the flags, and JWT access tokens where the flags ask for them.
+fn authenticator(flags: &Flags) -> Result<AnyOf, Box<dyn Error>> {
     let (mut tokens, profile) = (StaticTokens::new(), flags.profile());
     for receiver in &flags.receivers {
         tokens = tokens.with_receiver(&receiver.token, receiver.caller(&profile))?;

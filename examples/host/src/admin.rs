@@ -7,7 +7,8 @@ use bytes::Bytes;
 use futures_util::stream::Stream;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -29,25 +30,34 @@ use ssf_transmitter::transmitter::Transmitter;
 
 use crate::flags::Flags;
 use crate::import::import;
-use crate::{explain, identities, letters};
+use crate::{explain, identities, letters, telemetry};
 
 /// Where the operator's API is.
-pub(crate) const PREFIX: &str = "/admin/";
+const PREFIX: &str = "/admin/";
+const METRICS: &str = "/metrics";
 /// Where identities are imported: the one path whose body is taken as it comes.
 pub(crate) const IMPORT: &str = "/admin/identities:import";
 /// The largest body of an operator's request, in bytes.
 pub(crate) const BODY: usize = 1024 * 1024;
 
 /// The operator's API. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Admin {
     transmitter: Transmitter,
     monitor: IdentityMonitor,
     guard: Arc<StaticTokens>,
+    metrics: PrometheusHandle,
+}
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admin").field("transmitter", &self.transmitter).finish_non_exhaustive()
+    }
 }
 
 impl Admin {
-    /// The API over that transmitter and that monitor, if the flags have a token for it.
+    /// The API over that transmitter and that monitor, if the flags have a token for it. Must be
+    /// called within a tokio runtime, and once in a process: it keeps the metrics.
     ///
     /// # Errors
     /// When the token can be no bearer token.
@@ -61,7 +71,13 @@ impl Admin {
         let owner = Owner::new(TenantId::parse("admin")?, ClientId::parse("admin")?);
         let caller = Caller::new(owner, Audience::parse("admin")?, []);
         let guard = Arc::new(StaticTokens::new().with_receiver(token, caller)?);
-        Ok(Some(Self { transmitter: transmitter.clone(), monitor: monitor.clone(), guard }))
+        let (transmitter, monitor) = (transmitter.clone(), monitor.clone());
+        Ok(Some(Self { transmitter, monitor, guard, metrics: telemetry::metrics()? }))
+    }
+
+    /// Whether that path is the operator's.
+    pub(crate) fn has(path: &str) -> bool {
+        path == METRICS || path.starts_with(PREFIX)
     }
 
     /// Answers an operator's request.
@@ -101,7 +117,11 @@ impl Admin {
         if request.body().len() > BODY {
             return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"));
         }
-        let path = request.uri().path().strip_prefix(PREFIX).unwrap_or_default();
+        let path = request.uri().path();
+        if path == METRICS {
+            return self.show_metrics(request.method()).await;
+        }
+        let path = path.strip_prefix(PREFIX).unwrap_or_default();
         let path: Vec<&str> = path.split('/').collect();
         match (request.method().as_str(), path.as_slice()) {
             ("POST", ["events"]) => self.emit(request).await,
@@ -174,6 +194,16 @@ struct NewEvent {
 }
 
 impl Admin {
+    /// The metrics in the text format of Prometheus.
+    async fn show_metrics(&self, method: &Method) -> Result<Response<Bytes>, Refused> {
+        if method != Method::GET {
+            return Ok(only("GET"));
+        }
+        self.transmitter.update_gauges().await?;
+        let response = Response::new(Bytes::from(self.metrics.render()));
+        Ok(with(response, CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
+    }
+
     async fn emit(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refused> {
         let new: NewEvent = parse(request.body())?;
         let subject =

@@ -28,7 +28,7 @@ impl App {
     #[must_use]
     pub fn body_limit(&self, path: &str) -> usize {
         match &self.admin {
-            Some(_) if path.starts_with(admin::PREFIX) => admin::BODY,
+            Some(_) if Admin::has(path) => admin::BODY,
             _ => self.router.body_limit(path),
         }
     }
@@ -55,7 +55,7 @@ impl App {
     pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
         let path = request.uri().path();
         match &self.admin {
-            Some(admin) if path.starts_with(admin::PREFIX) => admin.handle(&request).await,
+            Some(admin) if Admin::has(path) => admin.handle(&request).await,
             _ if path == "/healthz" && request.method() == Method::GET => {
                 admin::json(StatusCode::OK, &json!({"status": "ok"}))
             }

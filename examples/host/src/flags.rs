@@ -4,14 +4,17 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
 use ssf_transmitter::auth::Caller;
 use ssf_transmitter::id::{Audience, ClientId, Issuer, Owner, Scope, TenantId};
+use ssf_transmitter::limit::quota::Quota;
 use ssf_transmitter::protocol::Profile;
 use ssf_transmitter::secret::Secret;
 use ssf_transmitter::stream::DefaultSubjects;
+use tracing_subscriber::filter::LevelFilter;
 
 /// An example SSF 1.0 transmitter.
 #[derive(Debug, Parser)]
@@ -90,9 +93,14 @@ pub struct Flags {
     #[arg(long, env = "SSF_ACCESS_TOKEN_AUDIENCE", requires_all = ["access_token_jwks", "access_token_issuer"])]
     pub access_token_audience: Option<Audience>,
 
-    /// Not there yet.
-    #[arg(long, env = "SSF_RATE_LIMIT", hide = true, value_parser = not_yet_rate_limit)]
-    rate_limit: Option<String>,
+    /// How often each receiver may do each thing: `N/SECS`, N times in SECS seconds. Default: as
+    /// often as it likes.
+    #[arg(long, env = "SSF_RATE_LIMIT", value_parser = rate_limit)]
+    pub rate_limit: Option<Arc<Quota>>,
+
+    /// What is logged: off, error, warn, info, debug or trace.
+    #[arg(long, env = "SSF_LOG", default_value = "info")]
+    pub log: LevelFilter,
 }
 
 impl Flags {
@@ -193,8 +201,11 @@ fn store(text: &str) -> Result<String, String> {
     }
 }
 
-fn not_yet_rate_limit(_: &str) -> Result<String, String> {
-    Err("rate limits are not there yet".to_owned())
+fn rate_limit(text: &str) -> Result<Arc<Quota>, String> {
+    let parts =
+        text.split_once('/').and_then(|(n, per)| Some((n.parse().ok()?, seconds(per).ok()?)));
+    let quota = parts.and_then(|(requests, per)| Quota::new(requests, per));
+    quota.map(Arc::new).ok_or_else(|| "must be N/SECS, such as 10/1".to_owned())
 }
 
 #[cfg(test)]
@@ -262,12 +273,19 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_limit_is_a_number_of_requests_in_a_number_of_seconds() {
+        assert!(parse(["--rate-limit", "10/0.5"]).unwrap().rate_limit.is_some());
+        for wrong in ["10", "0/1", "10/0", "x/1", "1/x", "10/1/1"] {
+            let error = parse(["--rate-limit", wrong]).unwrap_err();
+            assert!(error.contains("must be N/SECS"), "{error}");
+        }
+    }
+
+    #[test]
     fn what_comes_later_is_refused_by_name() {
-        for (flag, word) in
-            [(["--store", "sqlite:x.db"], "sqlite"), (["--rate-limit", "1/1"], "rate limits")]
-        {
-            let error = parse(flag).unwrap_err();
-            assert!(error.contains(word) && error.contains(flag[0]), "{error}");
+        for store in ["sqlite:x.db", "postgres://x"] {
+            let error = parse(["--store", store]).unwrap_err();
+            assert!(error.contains("sqlite") && error.contains("--store"), "{error}");
         }
     }
 }

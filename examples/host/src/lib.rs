@@ -1,5 +1,6 @@
 //! What the example servers share, whatever framework they are written in: flags, signing keys,
-//! receivers, the operator's API, start and stop. What is left to a server is its adapter.
+//! receivers, the operator's API, log and metrics, start and stop. What is left to a server is its
+//! adapter.
 
 mod access;
 mod admin;
@@ -12,8 +13,9 @@ mod import;
 mod keyfile;
 mod letters;
 mod run;
+mod telemetry;
 
-pub use access::authenticator;
+pub use access::router;
 pub use admin::Admin;
 pub use app::App;
 pub use body::read;

@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::flags::Flags;
-use crate::keyfile;
+use crate::{keyfile, telemetry};
 
 /// How long pushes and polls under way have when the server stops.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -25,7 +25,7 @@ pub const GRACE: Duration = Duration::from_secs(5);
 pub type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The transmitter that the flags ask for, and a monitor of identities over the same store. Its
-/// issuer, if they name none, is `url`.
+/// issuer, if they name none, is `url`. From here on there is a log.
 ///
 /// # Errors
 /// When a file cannot be read or a flag contradicts another.
@@ -33,6 +33,7 @@ pub fn transmitter(
     flags: &Flags,
     url: &str,
 ) -> Result<(Transmitter, IdentityMonitor), Box<dyn Error>> {
+    telemetry::log(flags.log);
     let egress = if flags.allow_private_push {
         EgressPolicy::allow_private()
     } else {
@@ -80,9 +81,8 @@ where
     S: Future<Output = io::Result<()>>,
 {
     let receivers = transmitter.receivers();
-    let mut worker = Worker::spawn(transmitter, GRACE, |trouble| {
-        eprintln!("push worker: {}", chain(trouble));
-    });
+    // What troubles the worker is in the log.
+    let mut worker = Worker::spawn(transmitter, GRACE, |_| ());
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (stopping, stopped) = oneshot::channel();
     let stop = Box::pin(async move {
@@ -104,16 +104,4 @@ where
     }
     worker.stop().await?;
     Ok(())
-}
-
-/// An error with its causes.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

@@ -7,7 +7,6 @@ use std::error::Error;
 
 use clap::Parser;
 use example_host::{Admin, App, Flags};
-use ssf_transmitter::Router;
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -17,7 +16,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let url = format!("http://{}", listener.local_addr()?);
 
     let (transmitter, monitor) = example_host::transmitter(&flags, &url)?;
-    let router = Router::new(transmitter.receivers(), example_host::authenticator(&flags)?);
+    let router = example_host::router(&transmitter, &flags)?;
     let app = App::new(router, Admin::of(&transmitter, &monitor, &flags)?);
 
     println!("listening on {url}");

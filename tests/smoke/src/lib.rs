@@ -42,7 +42,8 @@ pub async fn run(program: &str) {
         a_stream_is_pushed(&receiver, &operator).await;
         identities_are_watched(&receiver, &operator).await;
         a_dead_letter_lives_again(&receiver, &operator).await;
-        server.stop().await;
+        a_client_that_goes_away_frees_everything(&server, &receiver, &operator).await;
+        it_answers_who_waits_when_it_stops(server, &receiver, &operator).await;
     };
     tokio::time::timeout(PATIENCE, walk).await.unwrap();
 }
@@ -64,6 +65,7 @@ async fn it_says_where_everything_is(server: &Server, receiver: &Client) {
 
 async fn only_the_operator_operates(receiver: &Client, operator: &Client) {
     assert_eq!(receiver.get("/admin/streams").await.status, 401);
+    assert_eq!(receiver.get("/metrics").await.status, 401);
     assert_eq!(operator.get("/admin/streams").await.ok(200), json!({"streams": []}));
     assert_eq!(operator.get("/admin/events").await.header("allow"), "POST");
     assert_eq!(operator.get("/admin/nothing").await.status, 404);
@@ -199,6 +201,43 @@ async fn a_dead_letter_lives_again(receiver: &Client, operator: &Client) {
     operator.post(&status, json!({"status": "disabled"})).await.ok(200);
     assert_eq!(operator.post(&redrive, json!({})).await.status, 409);
     delete(receiver, &stream).await;
+}
+
+/// Nobody waits for a client that is gone: not the handler, not the poll.
+async fn a_client_that_goes_away_frees_everything(
+    server: &Server,
+    receiver: &Client,
+    operator: &Client,
+) {
+    let stream = create(receiver, json!({"method": POLL})).await;
+    // A connection of its own, which goes away with the client.
+    let leaving = server.client("t0ken");
+    let waiting = tokio::spawn(async move { poll(&leaving, &stream, json!({})).await });
+    until_polls_wait(operator, 1).await;
+    waiting.abort();
+    until_polls_wait(operator, 0).await;
+}
+
+/// The server ends by itself, with a poll that waits answered first.
+async fn it_answers_who_waits_when_it_stops(server: Server, receiver: &Client, operator: &Client) {
+    let stream = create(receiver, json!({"method": POLL})).await;
+    let (sets, ()) = tokio::join!(poll(receiver, &stream, json!({})), async {
+        until_polls_wait(operator, 1).await;
+        server.stop().await;
+    });
+    assert_eq!(sets, []);
+}
+
+/// Looks at the metrics until so many polls wait.
+async fn until_polls_wait(operator: &Client, polls: usize) {
+    let line = format!("ssf_polls_waiting {polls}");
+    loop {
+        let metrics = operator.get("/metrics").await;
+        assert_eq!(metrics.status, 200);
+        if metrics.body.lines().any(|found| found == line) {
+            return;
+        }
+    }
 }
 
 async fn create(receiver: &Client, delivery: Value) -> String {

@@ -7,13 +7,14 @@ use tokio::process::{Child, Command};
 
 use crate::http::Client;
 
-/// The receiver that the test speaks for, the operator's token, and what lets the receiver be on
-/// this machine.
-const FLAGS: [&str; 5] = [
+/// The receiver that the test speaks for, the operator's token, what lets the receiver be on this
+/// machine, and polls that wait for longer than the test would.
+const FLAGS: [&str; 6] = [
     "--listen=127.0.0.1:0",
     "--receiver=rp=t0ken,aud=https://rp.example",
     "--admin-token=adm1n",
     "--allow-private-push",
+    "--poll-timeout=600",
     "--min-verification-interval=0",
 ];
 
