@@ -11,16 +11,19 @@ use ssf_transmitter::clock::Clock;
 use ssf_transmitter::id::{Issuer, Owner, StreamId};
 use ssf_transmitter::routing::Interest;
 use ssf_transmitter::store::{
-    Acknowledged, Acknowledgement, Activity, Append, Appended, Candidate, CandidateQuery,
-    ClaimRequest, Claims, DeadLetter, Deleted, GiveUpHeld, HandOut, HandOutRequest, HeldStream,
-    KeepToken, Kept, LetterQuery, NewVerification, OperatorStore, Outbox, Overdue, ReceiverStore,
-    Redrive, Redriven, SettleBatch, SettleReport, StoreError, StreamOverview, StreamStore,
-    StreamUpdate, SubjectChange, SweepRequest, Swept, Totals, VerificationQueued, WorkerStore,
+    Acknowledged, Acknowledgement, Activity, Append, Appended, Candidate, CandidateQuery, Change,
+    ChangeMark, ClaimRequest, Claims, DeadLetter, Deleted, GiveUpHeld, HandOut, HandOutRequest,
+    HeldStream, KeepToken, Kept, LetterQuery, NewVerification, OperatorStore, Outbox, Overdue,
+    ReceiverStore, Redrive, Redriven, SettleBatch, SettleReport, StoreError, StreamOverview,
+    StreamStore, StreamUpdate, SubjectChange, SweepRequest, Swept, Totals, VerificationQueued,
+    Watched, WorkerStore,
 };
 use ssf_transmitter::stream::{StreamQuota, StreamRecord};
 use ssf_transmitter::testkit::VirtualClock;
 use ssf_transmitter::timestamp::Timestamp;
 
+use crate::broken::Fault;
+use crate::changes::Changes;
 use crate::keys::Keys;
 use crate::model::{Model, Process, Shared};
 use crate::random::Random;
@@ -35,6 +38,10 @@ pub(crate) struct Connection {
     pub(crate) process: Process,
     pub(crate) clock: ProcessClock,
     pub(crate) keys: Keys,
+    /// What the store tells of changes; absent: it cannot tell.
+    pub(crate) changes: Option<Changes>,
+    /// What is wrong with it, on purpose.
+    pub(crate) fault: Fault,
 }
 
 /// What is between a process and its store. Clones are handles of the same weather.
@@ -68,8 +75,23 @@ impl Line {
 }
 
 impl Connection {
-    fn change(&self, stream: &StreamId) -> Change<'_> {
-        Change(self, stream.clone())
+    /// Makes a call that others may wait for.
+    async fn changes_with<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>> + Send,
+        note: impl FnOnce(&mut Model, &Result<T, StoreError>) + Send,
+    ) -> Result<T, StoreError> {
+        self.through(call, |model, result| {
+            note(model, result);
+            if let (Some(changes), Ok(_)) = (&self.changes, result) {
+                changes.happened(self.process.index);
+            }
+        })
+        .await
+    }
+
+    fn change(&self, stream: &StreamId) -> Changing<'_> {
+        Changing(self, stream.clone())
     }
 
     /// Makes a call, and tells the reference what was committed at the moment it was.
@@ -94,9 +116,9 @@ const SET_BACK: Duration = Duration::from_secs(130);
 
 /// A change of a stream that is being committed. When it is over, answered or not, its process has
 /// to act as if it happened.
-struct Change<'a>(&'a Connection, StreamId);
+struct Changing<'a>(&'a Connection, StreamId);
 
-impl Drop for Change<'_> {
+impl Drop for Changing<'_> {
     fn drop(&mut self) {
         self.0.model.lock().over(self.0.process, &self.1);
     }
@@ -137,8 +159,8 @@ impl ReceiverStore for Connection {
     async fn update_stream(&self, update: StreamUpdate) -> Result<StreamRecord, StoreError> {
         let (told, by) = (update.clone(), self.process);
         let _change = self.change(&update.record.stream_id);
-        let call = self.store.update_stream(update);
-        self.through(call, move |model, result| model.updated(by, &told, result)).await
+        let call = self.store.update_stream(self.fault.update(update));
+        self.changes_with(call, move |model, result| model.updated(by, &told, result)).await
     }
 
     async fn delete_stream(
@@ -150,7 +172,7 @@ impl ReceiverStore for Connection {
         let by = self.process;
         let _change = self.change(stream);
         let call = self.store.delete_stream(issuer, owner, stream);
-        self.through(call, |model, result| model.deleted(by, stream, result)).await
+        self.changes_with(call, |model, result| model.deleted(by, stream, result)).await
     }
 
     async fn change_subject(
@@ -173,8 +195,10 @@ impl ReceiverStore for Connection {
         verification: NewVerification,
     ) -> Result<VerificationQueued, StoreError> {
         let told = verification.clone();
+        let verification = self.fault.verification(verification);
         let call = self.store.queue_verification(issuer, owner, stream, verification);
-        self.through(call, |model, result| model.verification_queued(stream, &told, result)).await
+        self.changes_with(call, |model, result| model.verification_queued(stream, &told, result))
+            .await
     }
 
     async fn acknowledge(
@@ -185,6 +209,7 @@ impl ReceiverStore for Connection {
         acknowledgement: Acknowledgement,
     ) -> Result<Acknowledged, StoreError> {
         let told = acknowledgement.clone();
+        let acknowledgement = self.fault.acknowledge(acknowledgement);
         let call = self.store.acknowledge(issuer, owner, stream, acknowledgement);
         self.through(call, |model, result| model.acknowledged(stream, &told, result)).await
     }
@@ -196,7 +221,10 @@ impl ReceiverStore for Connection {
         stream: &StreamId,
         request: HandOutRequest,
     ) -> Result<HandOut, StoreError> {
-        let call = self.store.hand_out(issuer, owner, stream, request);
+        let call = async {
+            let out = self.store.hand_out(issuer, owner, stream, request).await?;
+            Ok(self.fault.handed_out(out))
+        };
         self.through(call, |model, result| model.handed_out(stream, request, result)).await
     }
 
@@ -209,7 +237,10 @@ impl ReceiverStore for Connection {
     ) -> Result<Vec<Kept>, StoreError> {
         let told = tokens.clone();
         let (by, keys, now) = (self.process, &self.keys, self.clock.now().after(SET_BACK));
-        let call = self.store.keep_polled(issuer, owner, stream, tokens);
+        let call = async {
+            let kept = self.store.keep_polled(issuer, owner, stream, tokens).await?;
+            Ok(self.fault.kept(&told, kept))
+        };
         self.through(call, |model, result| {
             model.kept(by, &told, result, |kid| keys.is_retired(kid, now));
         })
@@ -224,13 +255,28 @@ impl ReceiverStore for Connection {
     ) -> Result<(), StoreError> {
         self.through(self.store.touch(issuer, owner, activity), silent).await
     }
+
+    fn change_mark(&self) -> ChangeMark {
+        let by_others = |changes: &Changes| changes.by_others(self.process.index);
+        ChangeMark(self.changes.as_ref().map(by_others).unwrap_or_default())
+    }
+
+    async fn wait_for_change(&self, _: &Issuer, _: Watched<'_>, since: ChangeMark) -> Change {
+        let Some(changes) = &self.changes else { return Change::CannotTell };
+        changes.more_than(since.0, self.process.index).await;
+        Change::Happened
+    }
 }
 
 #[async_trait]
 impl WorkerStore for Connection {
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
         let (told, by) = (request.clone(), self.process);
-        let call = self.store.claim(request);
+        let call = async {
+            let claims = self.store.claim(self.fault.claim(request)).await?;
+            self.fault.claimed(&claims);
+            Ok(claims)
+        };
         self.through(call, move |model, result| model.claimed(by, &told, result)).await
     }
 
@@ -241,7 +287,10 @@ impl WorkerStore for Connection {
     ) -> Result<Vec<Kept>, StoreError> {
         let told = tokens.clone();
         let (by, keys, now) = (self.process, &self.keys, self.clock.now().after(SET_BACK));
-        let call = self.store.keep_tokens(issuer, tokens);
+        let call = async {
+            let kept = self.store.keep_tokens(issuer, tokens).await?;
+            Ok(self.fault.kept(&told, kept))
+        };
         self.through(call, |model, result| {
             model.kept(by, &told, result, |kid| keys.is_retired(kid, now));
         })
@@ -254,7 +303,7 @@ impl WorkerStore for Connection {
         batch: SettleBatch,
     ) -> Result<SettleReport, StoreError> {
         let (told, by) = (batch.clone(), self.process);
-        let call = self.store.settle(issuer, batch);
+        let call = self.store.settle(issuer, self.fault.settle(batch));
         self.through(call, move |model, result| model.settled(by, &told, result)).await
     }
 
@@ -360,7 +409,7 @@ impl OperatorStore for Connection {
     ) -> Result<Vec<Redriven>, StoreError> {
         let told = redrive.clone();
         let call = self.store.redrive(issuer, stream, redrive);
-        self.through(call, move |model, result| model.redriven(stream, &told, result)).await
+        self.changes_with(call, move |model, result| model.redriven(stream, &told, result)).await
     }
 
     async fn totals(&self, issuer: &Issuer) -> Result<Totals, StoreError> {
@@ -388,7 +437,7 @@ impl Outbox for ConnectedOutbox<'_> {
     async fn append(&mut self, append: Append) -> Result<Appended, StoreError> {
         let told = append.clone();
         let mut outbox = self.0.store.outbox();
-        let call = outbox.append(append);
-        self.0.through(call, move |model, result| model.appended(&told, result)).await
+        let call = outbox.append(self.0.fault.append(append));
+        self.0.changes_with(call, move |model, result| model.appended(&told, result)).await
     }
 }

@@ -11,7 +11,7 @@ use crate::model::End;
 use crate::world::{World, caller};
 
 /// Long enough for all that is under way to come to its end: a push, a lease, a slow line.
-const AFTERMATH: Duration = Duration::from_secs(90);
+const AFTERMATH: Duration = Duration::from_secs(150);
 
 impl World {
     pub(crate) fn epilogue(&mut self) {

@@ -5,7 +5,11 @@
 //! `SIMULATION=0..100000 cargo test --test simulation seeds` as many as you like.
 
 #[cfg(test)]
+mod broken;
+#[cfg(test)]
 mod calls;
+#[cfg(test)]
+mod changes;
 #[cfg(test)]
 mod connection;
 #[cfg(test)]

@@ -232,7 +232,9 @@ fn answered(ending: &Ending) -> Result<PushResponse, DeliverError> {
                 }
                 Some(Wish::Date(date)) => {
                     let date = OffsetDateTime::from_unix_timestamp(date.as_seconds()).unwrap();
-                    response = response.with_retry_after(date.format(&Rfc2822).unwrap());
+                    // RFC 9110 §5.6.7 writes the zone as GMT.
+                    let date = date.format(&Rfc2822).unwrap().replace("+0000", "GMT");
+                    response = response.with_retry_after(date);
                 }
             }
             Ok(response)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ssf_transmitter::store::StreamStore;
 use ssf_transmitter::store::memory::MemoryStore;
 
+use crate::broken::Fault;
 use crate::model::Tracing;
 use crate::world::World;
 
@@ -28,13 +29,14 @@ pub(crate) struct Broken {
     pub(crate) trace: Vec<String>,
 }
 
-/// Runs a seed over that store.
+/// Runs a seed over that store, reached over lines with that fault.
 pub(crate) fn run(
     seed: u64,
     store: Arc<dyn StreamStore>,
+    fault: Fault,
     tracing: Tracing,
 ) -> Result<Outcome, Broken> {
-    let mut world = World::new(seed, store, tracing);
+    let mut world = World::new(seed, store, fault, tracing);
     world.prologue();
     world.everything_happens();
     if !world.is_broken() {
@@ -62,10 +64,10 @@ pub(crate) fn memory() -> Arc<dyn StreamStore> {
 
 /// Runs a seed over the store in memory; one that breaks a promise is run again and told in full.
 pub(crate) fn run_and_tell(seed: u64) -> Outcome {
-    match run(seed, memory(), Tracing::Off) {
+    match run(seed, memory(), Fault::default(), Tracing::Off) {
         Ok(outcome) => outcome,
         Err(Broken { promise, .. }) => {
-            let again = run(seed, memory(), Tracing::On);
+            let again = run(seed, memory(), Fault::default(), Tracing::On);
             let trace = again.err().map(|broken| broken.trace.join("\n")).unwrap_or_default();
             panic!(
                 "seed {seed} breaks a promise:\n{trace}\n\n{promise}\n\nto replay it:\n    \

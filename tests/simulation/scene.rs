@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ssf_transmitter::outbox::BeyondLimit;
 use ssf_transmitter::protocol::Profile;
 use ssf_transmitter::stream::DefaultSubjects;
 use ssf_transmitter::transmitter::Config;
@@ -20,6 +21,8 @@ pub(crate) struct Scene {
     pub(crate) config: Config,
     pub(crate) profile: Profile,
     pub(crate) actions: usize,
+    /// Whether the store tells of changes by other processes.
+    pub(crate) tells: bool,
     pub(crate) faults: Faults,
     pub(crate) wishes: &'static [u64],
 }
@@ -49,8 +52,9 @@ pub(crate) enum Faults {
 impl Scene {
     pub(crate) fn draw(random: &Random) -> Self {
         let workers = random.pick(&[Workers::Steps, Workers::Steps, Workers::Loops]);
-        // A loop looks at a foreign store every second: its runs have to be short.
-        let brisk = workers == Workers::Loops || random.percent(50);
+        // A loop looks every second at a store that cannot tell: its runs have to be short.
+        let tells = random.percent(50);
+        let brisk = (workers == Workers::Loops && !tells) || random.percent(50);
         let rules = if brisk { Rules::BRISK } else { Rules::USUAL };
         let wishes: &[u64] =
             if brisk { &[0, 1, 7, 20, 60] } else { &[0, 1, 7, 20, 60, 900, 100_000] };
@@ -61,6 +65,7 @@ impl Scene {
             config: config(random, &rules),
             profile: profile(random),
             rules,
+            tells,
             actions: random.pick(&[15, 30, 45]),
             faults: random.pick(&[Faults::None, Faults::Deaths, Faults::Line, Faults::All]),
             wishes,
@@ -82,8 +87,8 @@ impl Scene {
     /// By how many milliseconds a clock may be ahead of the truth or behind it.
     pub(crate) fn most_ahead(&self) -> u64 {
         match self.clocks {
-            // Two of them are then at most five seconds apart.
-            Clocks::Agree => 2_500,
+            // Five seconds from the store's is what is allowed: ten from one another.
+            Clocks::Agree => 5_000,
             Clocks::Differ => 60_000,
         }
     }
@@ -106,6 +111,9 @@ fn config(random: &Random, rules: &Rules) -> Config {
     (config.outcomes, config.breaker) = rules.policies();
     config.default_subjects =
         random.pick(&[DefaultSubjects::All, DefaultSubjects::All, DefaultSubjects::None]);
+    config.held.entries = random.pick(&[3, 1_000_000, 1_000_000, 1_000_000]);
+    config.held.age = Duration::from_secs(random.pick(&[600, 30 * 24 * 3600, 30 * 24 * 3600]));
+    config.held.beyond = random.pick(&[BeyondLimit::GiveUpOldest, BeyondLimit::DisableStream]);
     config.pushes = random.pick(&[1, 3, 8, 64]);
     config.pushes_per_host = random.pick(&[1, 4, 32]);
     config.pushes_per_stream = random.pick(&[1, 2, 8]);

@@ -3,6 +3,7 @@
 use std::env;
 use std::ops::Range;
 
+use crate::broken::Fault;
 use crate::model::Tracing;
 use crate::run::{Outcome, memory, run, run_and_tell};
 
@@ -38,7 +39,8 @@ fn wanted() -> Range<u64> {
 #[test]
 fn a_seed_replays() {
     for seed in 0..20 {
-        let [first, again] = [(); 2].map(|()| run(seed, memory(), Tracing::Off).ok());
+        let [first, again] =
+            [(); 2].map(|()| run(seed, memory(), Fault::default(), Tracing::Off).ok());
         assert_eq!(first, again, "seed {seed}");
     }
 }

@@ -16,6 +16,8 @@ use ssf_transmitter::timestamp::Timestamp;
 use ssf_transmitter::transmitter::{Receivers as ReceiverCalls, Transmitter};
 use tokio::sync::oneshot;
 
+use crate::broken::Fault;
+use crate::changes::Changes;
 use crate::connection::{Connection, Line};
 use crate::keys::Keys;
 use crate::model::{Process, Shared, Tracing};
@@ -41,6 +43,8 @@ pub(crate) struct World {
     pub(crate) inboxes: Inboxes,
     pub(crate) seats: Vec<Seat>,
     store: Arc<dyn StreamStore>,
+    changes: Option<Changes>,
+    fault: Fault,
     issuer: Issuer,
     /// Which process dies after how many more of its steps.
     doomed: Option<(usize, u64)>,
@@ -69,7 +73,12 @@ pub(crate) struct Living {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, store: Arc<dyn StreamStore>, tracing: Tracing) -> Self {
+    pub(crate) fn new(
+        seed: u64,
+        store: Arc<dyn StreamStore>,
+        fault: Fault,
+        tracing: Tracing,
+    ) -> Self {
         let random = Random::new(seed);
         let scene = Scene::draw(&random);
         let truth = VirtualClock::new(START);
@@ -90,11 +99,13 @@ impl World {
             model: Shared::new(scene.rules, scene.clocks, tracing),
             keys: Keys::new(truth.clone()),
             receivers: Receivers::new(random.clone(), truth.clone(), scene.wishes),
-            line: Line { longest: random.pick(&[50, 2_000, 20_000]), ..line },
+            line: Line { longest: random.pick(&[50, 2_000, 20_000, 45_000]), ..line },
             tasks: Tasks::default(),
             inboxes: Inboxes::default(),
             seats: (0..scene.processes).map(seat).collect(),
             store,
+            changes: scene.tells.then(Changes::default),
+            fault,
             issuer: Issuer::parse("https://tr.example.com").unwrap(),
             doomed: None,
             checked: 0,
@@ -145,6 +156,8 @@ impl World {
             process,
             clock: seat.clock.clone(),
             keys: self.keys.clone(),
+            changes: self.changes.clone(),
+            fault: self.fault.clone(),
         };
         let wire = Wire {
             receivers: self.receivers.clone(),

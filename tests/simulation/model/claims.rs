@@ -2,7 +2,7 @@
 
 use ssf_transmitter::id::KeyId;
 use ssf_transmitter::outbox::KeptToken;
-use ssf_transmitter::store::{ClaimRequest, Claimed, Claims, KeepToken, Kept, StoreError};
+use ssf_transmitter::store::{ClaimRequest, Claimed, Claims, KeepToken, Kept, StoreError, Tokens};
 use ssf_transmitter::stream::StreamStatus;
 use ssf_transmitter::timestamp::Timestamp;
 
@@ -52,6 +52,7 @@ impl Model {
         let present = one.route.generation == stream.record.generation
             && route(&one.route.delivery) == route(&stream.record.delivery);
         holds(present, "P1: its route is not the present one")?;
+        holds(entry.may_be_sent_as(&request.tokens), "P2: it has no token of those keys")?;
         holds(one.attempts == entry.attempts, "P7: its attempts are counted wrong")?;
         holds(one.token.as_ref() == entry.tokens.last(), "P2: it lost its token")?;
         holds(entry.not_before.is_none_or(|at| at <= now), "P7: its time has not come")?;
@@ -111,6 +112,7 @@ impl Model {
         }
         let ready = |head: &&Entry| {
             head.not_before.is_none_or(|at| at <= now)
+                && head.may_be_sent_as(&request.tokens)
                 && !(head.waits_for_breaker && stream.health.may_be_open(now))
         };
         if control.first().is_some_and(ready) {
@@ -211,6 +213,17 @@ impl Model {
 }
 
 impl Entry {
+    /// Whether it is one of those that a claim is for: any, or those that these keys signed.
+    fn may_be_sent_as(&self, tokens: &Tokens) -> bool {
+        match tokens {
+            Tokens::SignedBy(keys) => {
+                let kid = self.tokens.last().map(|token| &token.kid);
+                !self.anew && kid.is_some_and(|kid| keys.contains(kid))
+            }
+            _ => true,
+        }
+    }
+
     /// Whether a token must not give way to that one.
     fn is_good(
         &self,

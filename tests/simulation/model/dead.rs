@@ -1,7 +1,6 @@
 //! Dead letters that live again, and entries that are given up because too many are held (P6).
 
 use ssf_transmitter::id::{Jti, StreamId};
-use ssf_transmitter::outbox::Held;
 use ssf_transmitter::store::{GiveUpHeld, Redrive, Redriven, StoreError};
 use ssf_transmitter::stream::StreamStatus;
 
@@ -92,7 +91,10 @@ impl Model {
         let mut bytes: u64 = ordinary.iter().map(|(_, _, bytes, _)| bytes).sum();
         let mut expected = 0;
         for (jti, queued_at, size, held) in ordinary.into_iter().take(*most) {
-            if limits.exceeded(&Held::new(entries, bytes, queued_at), *now).is_none() {
+            let within = entries <= limits.entries
+                && bytes <= limits.bytes
+                && *now < queued_at.after(limits.age);
+            if within {
                 break;
             }
             if !held {

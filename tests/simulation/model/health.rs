@@ -18,7 +18,9 @@ pub(crate) struct Health {
     /// What the receiver asked for.
     not_before: Option<Timestamp>,
     /// Whether it failed or refused so long that it may be paused for it.
-    pub(super) given_up: bool,
+    given_up: bool,
+    /// Whether it had before it last started: the verdict of that time may still be under way.
+    had_given_up: bool,
     /// How many failures came after it had to be paused for certain.
     pub(super) overdue: u32,
 }
@@ -37,7 +39,8 @@ impl Health {
             Fault::StreamStops => false,
             Fault::Nobody { .. } | Fault::Set | Fault::SetMayPass(_) | Fault::Key(_) => {
                 let not_before = self.not_before.filter(|until| now < *until);
-                *self = Self { not_before, given_up: self.given_up, ..Self::default() };
+                let Self { given_up, had_given_up, .. } = *self;
+                *self = Self { not_before, given_up, had_given_up, ..Self::default() };
                 return;
             }
         };
@@ -66,6 +69,16 @@ impl Health {
         self.given_up |=
             self.refusals.1 >= limit || now.since(since) >= Duration::from_secs(rules.pause_after);
         self.overdue += u32::from(certain && self.refusals.0 >= limit);
+    }
+
+    /// The stream starts again, or anew elsewhere: it has not failed yet.
+    pub(super) fn start_again(&mut self) {
+        *self = Self { had_given_up: self.given_up, ..Self::default() };
+    }
+
+    /// Whether the stream may be paused because of its receiver.
+    pub(super) fn may_be_paused(&self) -> bool {
+        self.given_up || self.had_given_up
     }
 
     /// Whether ordinary entries wait for certain.

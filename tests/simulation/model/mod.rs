@@ -75,6 +75,8 @@ pub(crate) struct Stream {
     raised: Vec<Raised>,
     /// The states of the verifications that its receiver asked for.
     states: BTreeSet<String>,
+    /// When its receiver last asked for one that was queued.
+    asked_at: Option<Timestamp>,
     pub(crate) gone: bool,
 }
 
@@ -100,6 +102,10 @@ pub(crate) struct Entry {
     /// The bytes of its claims.
     bytes: u64,
     pub(crate) attempts: u32,
+    /// Whether the transmitter started it, should it be a verification.
+    unasked: bool,
+    /// Until when other polls do not get it.
+    hidden_until: Option<Timestamp>,
     /// Whether its receiver refused the key, so that another may sign it.
     anew: bool,
     /// Whether its receiver judged it before it died.
@@ -286,6 +292,8 @@ impl Entry {
             queued_at: emitted_at,
             bytes: 0,
             attempts: 0,
+            unasked: false,
+            hidden_until: None,
             anew: false,
             judged: false,
             renewed: false,

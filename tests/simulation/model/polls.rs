@@ -1,8 +1,9 @@
 //! What polls are answered (P4, P5; RFC 8936).
 
-use ssf_transmitter::id::StreamId;
+use ssf_transmitter::id::{OrderKey, StreamId};
 use ssf_transmitter::protocol::{More, PollReply};
 use ssf_transmitter::store::{HandOut, HandOutRequest, StoreError};
+use ssf_transmitter::timestamp::Timestamp;
 
 use super::streams::route;
 use super::{Model, Process};
@@ -20,16 +21,36 @@ impl Model {
             return self.break_promise("P9: a stream that is gone was polled");
         };
         let pushed = route(&stream.record.delivery).is_some();
-        // Control entries first, then oldest first.
+        // Control entries first, then oldest first; nothing that is hidden or stands behind it.
+        let record = stream.record.clone();
+        self.show_due(id, request.now);
+        let hidden = self.hidden(id);
         let mut due: Vec<_> = self.waiting(id);
-        due.retain(|(_, entry)| may_leave(&stream.record, entry.lane));
+        due.retain(|(_, entry)| may_leave(&record, entry.lane) && !hidden.contains(&entry.key));
         due.sort_by_key(|(_, entry)| !entry.lane.is_control());
         let more = if due.len() > request.most { More::Available } else { More::None };
         let due: Vec<_> = due.iter().take(request.most).map(|(jti, _)| (*jti).clone()).collect();
         let entries: Vec<_> = out.entries.iter().map(|entry| entry.jti.clone()).collect();
+        for jti in &entries {
+            if let Some(entry) = self.entries.get_mut(jti) {
+                entry.hidden_until = request.hidden_until;
+            }
+        }
         self.hold(!pushed, || "P1: a push stream was polled");
         self.hold(entries == due, || format!("P5: a poll got {entries:?} and not {due:?}"));
         self.hold(out.more == more, || "RFC 8936: what remains is counted wrong");
+    }
+
+    fn show_due(&mut self, id: &StreamId, now: Timestamp) {
+        let ours = self.entries.values_mut().filter(|entry| entry.stream == *id);
+        ours.for_each(|entry| entry.hidden_until = entry.hidden_until.filter(|until| *until > now));
+    }
+
+    /// The order keys of what is hidden; control entries have none and stand for each other.
+    fn hidden(&self, id: &StreamId) -> Vec<Option<OrderKey>> {
+        let waiting = self.waiting(id).into_iter();
+        let hidden = waiting.filter(|(_, entry)| entry.hidden_until.is_some());
+        hidden.map(|(_, entry)| entry.key.clone()).collect()
     }
 
     /// A reply leaves; `arrives` says whether the receiver gets it.

@@ -3,8 +3,8 @@
 use ssf_transmitter::id::{Jti, Owner, StreamId, Txn};
 use ssf_transmitter::outbox::Lane;
 use ssf_transmitter::store::{
-    Acknowledged, Acknowledgement, Deleted, NewControl, NewVerification, Queue, StoreError,
-    StreamUpdate, SubjectChange, VerificationQueued,
+    Acknowledged, Acknowledgement, Deleted, NewControl, NewVerification, Queue, StartedBy,
+    StoreError, StreamUpdate, SubjectChange, VerificationQueued,
 };
 use ssf_transmitter::stream::{DefaultSubjects, Delivery, StatusSetBy, StreamRecord, StreamStatus};
 
@@ -26,6 +26,7 @@ impl Model {
             health: Health::default(),
             raised: Vec::new(),
             states: [].into(),
+            asked_at: None,
             gone: false,
         };
         self.streams.insert(record.stream_id.clone(), stream);
@@ -51,7 +52,7 @@ impl Model {
             return self.break_promise("P9: a stream that is gone was changed");
         };
         let old = stream.record.clone();
-        let given_up = stream.health.given_up;
+        let may_be_paused = stream.health.may_be_paused();
         let enabled = |record: &StreamRecord| record.status == StreamStatus::Enabled;
         let right = old.version == update.expected_version
             && record.version == old.version + 1
@@ -82,7 +83,7 @@ impl Model {
         let undeliverable = stopped
             && record.status_set_by == StatusSetBy::Transmitter
             && record.reason.as_deref() == Some("SETs could not be delivered");
-        self.hold(!undeliverable || given_up, || "P7: a stream was paused too early");
+        self.hold(!undeliverable || may_be_paused, || "P7: a stream was paused too early");
         self.replace(by, record);
         if discards {
             self.totals.discarded_disabled += self.discard(&id);
@@ -98,6 +99,7 @@ impl Model {
         let started =
             record.status != stream.record.status && record.status == StreamStatus::Enabled;
         let raised = stream.record.generation != record.generation;
+        let moved = route(&stream.record.delivery) != route(&record.delivery);
         if raised {
             stream.raised.push(Raised { generation: record.generation, by, over: false });
         }
@@ -105,8 +107,13 @@ impl Model {
         if !(started || raised) {
             return;
         }
-        // A stream that starts again, or anew elsewhere, has not failed yet.
-        stream.health = Health::default();
+        if moved {
+            let ours = |entry: &&mut Entry| entry.stream == record.stream_id;
+            self.entries.values_mut().filter(ours).for_each(|entry| entry.hidden_until = None);
+        }
+        if let Some(stream) = self.streams.get_mut(&record.stream_id) {
+            stream.health.start_again();
+        }
         let waiting = self.entries.values_mut().filter(|entry| {
             entry.stream == record.stream_id
                 && entry.lane.is_control()
@@ -186,10 +193,23 @@ impl Model {
     ) {
         let moment = self.next_moment();
         self.note(|| format!("{moment} verify {id} {} {result:?}", verification.control.jti));
-        let (Ok(VerificationQueued::Queued), Some(stream)) = (result, self.streams.get(id)) else {
+        let (Ok(queued), Some(stream)) = (result, self.streams.get_mut(id)) else { return };
+        let now = verification.control.now;
+        let by_receiver = verification.started_by == StartedBy::Receiver;
+        let last = stream.asked_at.filter(|_| by_receiver);
+        let too_soon = last.is_some_and(|last| now.since(last) < verification.min_interval);
+        if by_receiver && !too_soon {
+            stream.asked_at = Some(now);
+        }
+        let disabled = stream.record.status == StreamStatus::Disabled;
+        self.hold(
+            !by_receiver || too_soon == matches!(queued, VerificationQueued::TooSoon(_)),
+            || "SSF 1.0 8.1.4: a verification came too soon and was queued, or the reverse",
+        );
+        if *queued != VerificationQueued::Queued {
             return;
-        };
-        if stream.record.status == StreamStatus::Disabled {
+        }
+        if disabled {
             self.totals.accepted += 1;
             self.totals.discarded_disabled += 1;
             return;
@@ -201,6 +221,9 @@ impl Model {
             self.totals.discarded_replaced += 1;
         }
         self.accept_control(id, &verification.control, moment);
+        if let Some(entry) = self.entries.get_mut(&verification.control.jti) {
+            entry.unasked = !by_receiver;
+        }
     }
 
     /// P6: what a receiver acknowledges ends, whatever it is doing.

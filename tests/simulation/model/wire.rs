@@ -168,7 +168,8 @@ impl Model {
         let own = claims["sub_id"]["id"].as_str() == Some(entry.stream.as_str());
         let says = match entry.lane {
             Lane::Verification => {
-                own && members["state"].as_str().is_some_and(|s| stream.states.contains(s))
+                let state = members["state"].as_str();
+                own && state.map_or(entry.unasked, |state| stream.states.contains(state))
             }
             Lane::StreamUpdated => own && members["status"].is_string(),
             _ => claims["txn"].as_str() == Some(entry.txn.as_str()),
