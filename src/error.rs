@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::event::EventError;
 use crate::keys::KeyError;
 use crate::protocol::{InvalidRequest, Problem, Refusal};
+use crate::secret_box::SecretBoxError;
 use crate::set::SetError;
 use crate::store::StoreError;
 
@@ -27,6 +28,9 @@ pub enum Error {
     /// The request is refused.
     #[error("the request was refused: {}", .0.answer().description)]
     Refused(Refusal),
+    /// The secret of a stream could not be sealed or opened.
+    #[error("the secret of a stream could not be sealed or opened")]
+    Secrets(#[source] SecretBoxError),
     /// The store failed.
     #[error("the store failed")]
     Store(#[source] StoreError),
@@ -58,12 +62,19 @@ impl Error {
                 | KeyError::Resting
                 | KeyError::Deadline
                 | KeyError::Unavailable(_),
-            ) => Refusal::Unavailable(UNAVAILABLE),
+            )
+            | Self::Secrets(SecretBoxError::Unavailable(_)) => Refusal::Unavailable(UNAVAILABLE),
             // No request of a receiver redrives dead letters, which a disabled stream refuses.
             Self::Store(
                 StoreError::Corrupt(_) | StoreError::IdTaken | StoreError::StreamDisabled,
             )
             | Self::Keys(KeyError::UnknownKey(_))
+            | Self::Secrets(
+                SecretBoxError::NoBox
+                | SecretBoxError::Unreadable
+                | SecretBoxError::UnknownKey
+                | SecretBoxError::NotAuthentic,
+            )
             | Self::Event(_)
             | Self::WorkerPanicked(_)
             | Self::ClockCannotSleep => Refusal::Internal,
@@ -98,6 +109,12 @@ impl From<StoreError> for Error {
 impl From<KeyError> for Error {
     fn from(error: KeyError) -> Self {
         Self::Keys(error)
+    }
+}
+
+impl From<SecretBoxError> for Error {
+    fn from(error: SecretBoxError) -> Self {
+        Self::Secrets(error)
     }
 }
 

@@ -151,12 +151,12 @@ pub enum Notice {
         /// The stream.
         stream_id: StreamId,
     },
-    /// The receiver of a stream cannot be reached or will not serve us: its SETs wait. A stream
-    /// that is paused, changed or enabled anew meanwhile closes its breaker without a notice.
+    /// The receiver of a stream cannot be reached or will not serve us, or we cannot serve it
+    /// ([`Hindrance`](crate::outbox::Hindrance)): its SETs wait. A stream that is paused, changed or enabled anew meanwhile closes its breaker without a notice.
     BreakerOpened {
         /// The stream.
         stream_id: StreamId,
-        /// An HTTP status, an error code or the kind of a transport failure.
+        /// An HTTP status, an error code, the kind of a transport failure, or what hinders us.
         error: String,
     },
     /// A SET was given up after an attempt or a report. What a held limit gives up is told by

@@ -12,6 +12,8 @@
 //! | [`StreamStore`](store::StreamStore) | streams, subjects, the outbox | [`MemoryStore`] |
 //! | [`KeyProvider`](keys::KeyProvider) | signatures, and which keys receivers may trust when | [`LocalKeys`] |
 //! | [`Deliverer`](deliver::Deliverer) | how a SET gets to a push endpoint | `PushClient`, feature `reqwest` |
+//! | [`PushAuthorization`](deliver::PushAuthorization) | the `Authorization` of a push | the stream's own secret |
+//! | [`SecretBox`](secret_box::SecretBox) | seals the secrets of receivers in the store | [`secret_box::aes_gcm`] |
 //! | [`Authenticator`](auth::Authenticator) | which receiver a bearer token stands for | [`StaticTokens`], [`auth::jwt`], `auth::introspection` |
 //! | [`RateLimiter`](limit::RateLimiter) | how often a receiver may call | `limit::quota`, feature `governor` |
 //! | [`Observer`](hooks::Observer) | who is told what an operator should look at | |
@@ -109,6 +111,7 @@ pub mod entropy;
 pub mod hooks;
 pub mod keys;
 pub mod limit;
+pub mod secret_box;
 pub mod store;
 
 // Floor 4: service.

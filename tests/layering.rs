@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 7] = [
     &["id", "timestamp", "secret"],
     &["subject", "event", "stream"],
     &["set", "protocol", "outbox", "routing", "lifecycle", "egress"],
-    &["store", "keys", "deliver", "auth", "clock", "entropy", "hooks", "limit"],
+    &["store", "keys", "deliver", "auth", "clock", "entropy", "hooks", "limit", "secret_box"],
     &["transmitter", "monitor", "error", "diagnostics"],
     &[
         "store::memory",
@@ -25,6 +25,7 @@ const FLOORS: [&[&str]; 7] = [
         "auth::introspection",
         "auth::jwt",
         "auth::tokens",
+        "secret_box::aes_gcm",
         "router",
         "worker",
         "https",

@@ -9,8 +9,11 @@ use async_trait::async_trait;
 use crate::outbox::TransportFailure;
 use crate::stream::{AuthorizationHeader, EndpointUrl};
 
+mod authorization;
 #[cfg(feature = "reqwest")]
 pub mod client;
+
+pub use authorization::{AuthorizeError, OwnSecret, PushAuthorization, PushTarget, Renewal};
 
 /// One push: one SET to one endpoint (RFC 8935 §2.1).
 #[derive(Clone, Debug)]

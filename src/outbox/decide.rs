@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::backoff::{Backoff, Jitter};
 use super::dead::DeadLetterReason;
 use super::entry::Lane;
-use super::outcome::{Answer, Outcome, RetryAfter, TransportFailure};
+use super::outcome::{Answer, Hindrance, Outcome, RetryAfter, TransportFailure};
 use super::policy::{Action, OutcomePolicy};
 use crate::timestamp::Timestamp;
 
@@ -68,6 +68,11 @@ pub enum StreamReport {
         /// When the receiver wants to be asked again.
         retry_after: Option<RetryAfter>,
     },
+    /// Something of ours kept the SET from being sent: the stream waits and is not blamed.
+    Hindered {
+        /// What.
+        what: Hindrance,
+    },
     /// Nothing.
     Silent,
 }
@@ -105,11 +110,23 @@ pub fn decide(
     now: Timestamp,
     jitter: Jitter,
 ) -> Decision {
-    if *outcome == Outcome::Cancelled {
-        return Decision { fate: Fate::Return, stream: StreamReport::Silent };
+    let tries = attempt.earlier.saturating_add(1);
+    // What was not sent is no matter of the table.
+    match outcome {
+        Outcome::Cancelled => {
+            return Decision { fate: Fate::Return, stream: StreamReport::Silent };
+        }
+        Outcome::Hindered(what) => {
+            let fate = if attempt.announces_stop {
+                announce_again(attempt, tries, now, jitter)
+            } else {
+                Fate::Defer(now.after(DEFERRAL.wait(1, jitter)))
+            };
+            return Decision { fate, stream: StreamReport::Hindered { what: *what } };
+        }
+        Outcome::Answered(_) | Outcome::Failed(_) => {}
     }
     let action = policy.action(outcome);
-    let tries = attempt.earlier.saturating_add(1);
     let stream = report(action, outcome);
     let fate = match action {
         Action::Deliver => Fate::Delivered { unusual_status: unusual(outcome) },
@@ -181,7 +198,7 @@ fn report(action: Action, outcome: &Outcome) -> StreamReport {
 fn retry_after(outcome: &Outcome) -> Option<RetryAfter> {
     match outcome {
         Outcome::Answered(answer) => answer.retry_after,
-        Outcome::Failed(_) | Outcome::Cancelled => None,
+        Outcome::Failed(_) | Outcome::Hindered(_) | Outcome::Cancelled => None,
     }
 }
 
@@ -190,6 +207,7 @@ fn describe(outcome: &Outcome) -> String {
         Outcome::Answered(Answer { status, err: Some(err), .. }) => format!("{status} {err}"),
         Outcome::Answered(answer) => answer.status.to_string(),
         Outcome::Failed(kind) => kind.as_str().to_owned(),
+        Outcome::Hindered(what) => what.as_str().to_owned(),
         Outcome::Cancelled => "cancelled".to_owned(),
     }
 }
@@ -197,7 +215,9 @@ fn describe(outcome: &Outcome) -> String {
 fn unusual(outcome: &Outcome) -> Option<u16> {
     match outcome {
         Outcome::Answered(answer) if answer.status != 202 => Some(answer.status),
-        Outcome::Answered(_) | Outcome::Failed(_) | Outcome::Cancelled => None,
+        Outcome::Answered(_) | Outcome::Failed(_) | Outcome::Hindered(_) | Outcome::Cancelled => {
+            None
+        }
     }
 }
 
@@ -209,8 +229,8 @@ fn given_up(outcome: &Outcome) -> DeadLetterReason {
             description: description.clone(),
         },
         Outcome::Failed(failure) => DeadLetterReason::Undeliverable { failure: *failure },
-        // Not asked: what was called off goes back before the table is.
-        Outcome::Cancelled => {
+        // Not asked: what was not sent goes back before the table is.
+        Outcome::Hindered(_) | Outcome::Cancelled => {
             DeadLetterReason::Undeliverable { failure: TransportFailure::Exchange }
         }
     }
@@ -218,6 +238,7 @@ fn given_up(outcome: &Outcome) -> DeadLetterReason {
 
 #[cfg(test)]
 mod tests {
+    use super::super::policy::{Matches, Row};
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_seconds(1000);
@@ -270,6 +291,17 @@ mod tests {
     }
 
     #[test]
+    fn what_we_could_not_send_costs_the_set_no_attempt_and_is_not_the_receivers_fault() {
+        let outcome = Outcome::Hindered(Hindrance::Authorization);
+        let blame_all =
+            OutcomePolicy::default().with_row(Row::new(Matches::Anything, Action::DeadLetter));
+        let decision = decide(&ordinary(7), &outcome, &blame_all, NOW, Jitter::NONE);
+        assert_eq!(decision.fate, Fate::Defer(Timestamp::from_seconds(1001)));
+        let hindered = StreamReport::Hindered { what: Hindrance::Authorization };
+        assert_eq!(decision.stream, hindered);
+    }
+
+    #[test]
     fn the_announcement_of_a_stop_has_three_tries_within_a_minute() {
         let announcement = |earlier, emitted_at| Attempt {
             lane: Lane::StreamUpdated,
@@ -280,8 +312,10 @@ mod tests {
         let first = run(announcement(0, NOW), &answered(503)).fate;
         assert_eq!(first, Fate::Retry(Timestamp::from_seconds(1005)));
         for spent in [announcement(2, NOW), announcement(0, Timestamp::from_seconds(900))] {
-            let fate = run(spent, &answered(503)).fate;
-            assert_eq!(fate, Fate::Dead(DeadLetterReason::AnnouncementExpired));
+            for outcome in [answered(503), Outcome::Hindered(Hindrance::Secret)] {
+                let fate = run(spent, &outcome).fate;
+                assert_eq!(fate, Fate::Dead(DeadLetterReason::AnnouncementExpired));
+            }
         }
     }
 

@@ -123,6 +123,9 @@ impl Default for BreakerPolicy {
     }
 }
 
+/// The longest wait for something of ours that fails: it comes back for all streams at once.
+const LONGEST_HINDRANCE: Duration = Duration::from_secs(60);
+
 /// What a report means for the stream as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -204,6 +207,19 @@ impl Health {
                 verdict
             }
             StreamReport::Silent => Verdict::GoOn,
+            StreamReport::Hindered { what } => {
+                self.note(what.as_str(), None, policy, now);
+                // Nothing is known of the receiver meanwhile: no time counts against it.
+                self.failing_since = None;
+                if self.breaker(now) == Breaker::Open {
+                    return Verdict::GoOn;
+                }
+                let was_closed = self.open_until.is_none();
+                self.failures = self.failures.saturating_add(1);
+                let wait = policy.backoff.wait(self.failures, jitter).min(LONGEST_HINDRANCE);
+                self.open_until = Some(now.after(wait));
+                if was_closed { Verdict::BreakerOpened } else { Verdict::GoOn }
+            }
             StreamReport::Fails { what, refuses, retry_after } => {
                 self.note(what, *retry_after, policy, now);
                 if self.breaker(now) == Breaker::Open {
@@ -247,6 +263,7 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
+    use super::super::outcome::Hindrance;
     use super::*;
 
     fn failure(refuses: bool) -> StreamReport {
@@ -314,6 +331,25 @@ mod tests {
         assert_eq!(fail(&mut health, false, at(0)), Verdict::BreakerOpened);
         assert_eq!(fail(&mut health, false, at(86_399)), Verdict::GoOn);
         assert_eq!(fail(&mut health, false, at(100_000)), Verdict::Pause);
+    }
+
+    #[test]
+    fn what_fails_on_our_side_makes_the_stream_wait_a_minute_at_most_and_never_pauses_it() {
+        let mut health = Health::default();
+        let hindered = StreamReport::Hindered { what: Hindrance::Secret };
+        let mut now = at(0);
+        for round in 0..10_000 {
+            let verdict = health.record(&hindered, &BreakerPolicy::default(), now, Jitter::NONE);
+            let told = if round == 0 { Verdict::BreakerOpened } else { Verdict::GoOn };
+            assert_eq!(verdict, told, "the operator is told once");
+            let until = health.open_until.unwrap_or(now);
+            assert!(now < until && until <= now.after(LONGEST_HINDRANCE));
+            now = until;
+        }
+        let error = health.last_error.clone().map(|error| error.what);
+        assert_eq!(error.as_deref(), Some("not sent: secret not opened"));
+        // A day of ours is no day of the receiver's.
+        assert_eq!(fail(&mut health, false, now), Verdict::GoOn);
     }
 
     #[test]

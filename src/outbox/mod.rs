@@ -24,6 +24,6 @@ pub use health::{Breaker, BreakerPolicy, Health, RoundTrip, StreamError, Verdict
 pub use held::{BeyondLimit, Held, HeldLimit, HeldLimits, holds, note_held_limit};
 pub use life::{Discard, End, Happening, Life, Signature, State, Step};
 pub(crate) use outcome::clean;
-pub use outcome::{Answer, Outcome, RetryAfter, TransportFailure};
+pub use outcome::{Answer, Hindrance, Outcome, RetryAfter, TransportFailure};
 pub use places::{Pace, PlaceLimits, Places};
 pub use policy::{Action, Matches, OutcomePolicy, Row};

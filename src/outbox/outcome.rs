@@ -16,6 +16,8 @@ pub enum Outcome {
     Answered(Answer),
     /// No answer came.
     Failed(TransportFailure),
+    /// Nothing was sent, for a fault of ours.
+    Hindered(Hindrance),
     /// The attempt was called off because the stream changed under it.
     Cancelled,
 }
@@ -74,6 +76,27 @@ impl TransportFailure {
             Self::Tls => "tls",
             Self::Timeout => "timeout",
             Self::Exchange => "exchange",
+        }
+    }
+}
+
+/// What of ours kept a SET from being sent: no fault of the SET and none of its receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Hindrance {
+    /// The stream's stored secret could not be opened.
+    Secret,
+    /// The authorization of the request was not to be had.
+    Authorization,
+}
+
+impl Hindrance {
+    /// A word for logs and statistics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Secret => "not sent: secret not opened",
+            Self::Authorization => "not sent: no authorization",
         }
     }
 }

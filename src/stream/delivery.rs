@@ -4,6 +4,7 @@ use std::fmt;
 
 use url::Url;
 
+use super::sealed::StoredAuthorization;
 use crate::id::is_uri;
 use crate::secret::Secret;
 
@@ -29,14 +30,20 @@ pub struct PushDelivery {
     /// Where to.
     pub endpoint: EndpointUrl,
     /// The complete value of the `Authorization` header of every push, if there is to be one.
-    pub authorization: Option<AuthorizationHeader>,
+    pub authorization: Option<StoredAuthorization>,
 }
 
 impl PushDelivery {
     /// Pushes to that endpoint, with that `Authorization` header.
     #[must_use]
-    pub const fn new(endpoint: EndpointUrl, authorization: Option<AuthorizationHeader>) -> Self {
-        Self { endpoint, authorization }
+    pub fn new(endpoint: EndpointUrl, authorization: Option<AuthorizationHeader>) -> Self {
+        Self::stored(endpoint, authorization.map(StoredAuthorization::from))
+    }
+
+    /// Pushes to that endpoint, with what a store kept of the secret.
+    #[must_use]
+    pub const fn stored(endpoint: EndpointUrl, kept: Option<StoredAuthorization>) -> Self {
+        Self { endpoint, authorization: kept }
     }
 }
 

@@ -3,6 +3,7 @@
 mod delivery;
 mod metadata;
 mod quota;
+mod sealed;
 mod status;
 
 use crate::id::{Audience, EventType, Issuer, Owner, StreamId};
@@ -14,6 +15,7 @@ pub use delivery::{
 };
 pub use metadata::{AuthorizationScheme, TransmitterMetadata};
 pub use quota::StreamQuota;
+pub use sealed::{SealedSecret, SealedSecretError, StoredAuthorization, StoredAuthorizationError};
 pub use status::{StatusSetBy, StreamStatus};
 
 /// Which subjects a stream begins with (SSF 1.0 §7.1 `default_subjects`).

@@ -9,7 +9,7 @@ use super::upkeep::Schedule;
 use super::wakes::Wakes;
 use super::{Core, Transmitter, mint};
 use crate::clock::{Clock, SystemClock};
-use crate::deliver::Deliverer;
+use crate::deliver::{Deliverer, OwnSecret, PushAuthorization};
 use crate::diagnostics::Diagnostics;
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::event::types;
@@ -17,6 +17,7 @@ use crate::hooks::{Observer, ShareAll, SharingPolicy, SupportedEvents, Unobserve
 use crate::id::Issuer;
 use crate::keys::KeyProvider;
 use crate::protocol::{Paths, Profile};
+use crate::secret_box::SecretBox;
 use crate::store::StreamStore;
 
 /// A transmitter in the making.
@@ -33,6 +34,8 @@ pub struct TransmitterBuilder {
     sharing: Arc<dyn SharingPolicy>,
     observer: Arc<dyn Observer>,
     profile: Profile,
+    secrets: Option<Arc<dyn SecretBox>>,
+    authorization: Arc<dyn PushAuthorization>,
     config: Config,
 }
 
@@ -53,6 +56,8 @@ impl TransmitterBuilder {
             sharing: Arc::new(ShareAll),
             observer: Arc::new(Unobserved),
             profile: Profile::ssf(),
+            secrets: None,
+            authorization: Arc::new(OwnSecret),
             config: Config::default(),
         }
     }
@@ -60,6 +65,20 @@ impl TransmitterBuilder {
     /// How SETs are pushed. Without it nothing is: push streams wait.
     pub fn with_deliverer(mut self, deliverer: impl Deliverer) -> Self {
         self.deliverer = Some(Arc::new(deliverer));
+        self
+    }
+
+    /// What seals the `authorization_header` of streams before it is stored. Without it: nothing
+    /// does, and the store holds it in the clear.
+    pub fn with_secret_box(mut self, secrets: impl SecretBox) -> Self {
+        self.secrets = Some(Arc::new(secrets));
+        self
+    }
+
+    /// Where the `Authorization` of a push comes from. Without it: from the stream's own
+    /// `authorization_header` and from nowhere else.
+    pub fn with_push_authorization(mut self, authorization: impl PushAuthorization) -> Self {
+        self.authorization = Arc::new(authorization);
         self
     }
 
@@ -130,6 +149,8 @@ impl TransmitterBuilder {
             keys: self.keys,
             events: self.events,
             sharing: self.sharing,
+            secrets: self.secrets,
+            authorization: self.authorization,
             config: self.config,
         };
         Ok(Transmitter { core: Arc::new(core), store: self.store, deliverer: self.deliverer })

@@ -18,6 +18,8 @@ mod pump;
 mod push;
 mod receivers;
 mod redrive;
+mod secrets;
+mod send;
 mod sign;
 mod upkeep;
 mod wakes;
@@ -29,7 +31,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::clock::{Clock, Slept};
-use crate::deliver::Deliverer;
+use crate::deliver::{Deliverer, PushAuthorization};
 use crate::diagnostics::Diagnostics;
 use crate::egress::EgressPolicy;
 use crate::entropy::Entropy;
@@ -40,6 +42,7 @@ use crate::id::{EventType, Issuer, Owner, StreamId, TrackingId, WorkerId};
 use crate::keys::KeyProvider;
 use crate::outbox::{Jitter, Lane};
 use crate::protocol::{Endpoint, Paths, Profile, StreamContext, StreamView};
+use crate::secret_box::SecretBox;
 use crate::set::SetBody;
 use crate::store::{Change, ChangeMark, NewControl, ReceiverStore, StreamStore, Watched};
 use crate::stream::{AuthorizationScheme, StreamRecord, TransmitterMetadata};
@@ -85,6 +88,8 @@ struct Core {
     keys: Arc<dyn KeyProvider>,
     events: Arc<dyn SupportedEvents>,
     sharing: Arc<dyn SharingPolicy>,
+    secrets: Option<Arc<dyn SecretBox>>,
+    authorization: Arc<dyn PushAuthorization>,
     signer: Signer,
     wakes: Arc<Wakes>,
     upkeep: upkeep::Schedule,

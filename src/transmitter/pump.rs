@@ -12,23 +12,23 @@ use futures_util::future::{AbortRegistration, Abortable, Either, FutureExt, sele
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::push::Progress;
+use super::send::Outgoing;
 use super::wakes::{Delivery as Guard, Place};
 use super::{Core, Transmitter};
-use crate::clock::{Clock, Slept};
-use crate::deliver::{DeliverError, Deliverer, PushRequest, PushResponse};
+use crate::clock::Clock;
 use crate::diagnostics::Push;
 use crate::error::Error;
 use crate::hooks::{Notice, PauseCause};
 use crate::id::{Jti, StreamId};
 use crate::outbox::{
-    Answer, Attempt, Fate, Fence, Outcome, Pace, PlaceLimits, Places, StreamReport,
-    TransportFailure, Verdict, decide,
+    Attempt, Fate, Fence, Outcome, Pace, PlaceLimits, Places, StreamReport, TransportFailure,
+    Verdict, decide,
 };
 use crate::store::{
     ChangeMark, ClaimRequest, Claimed, Claims, HealthChange, Kept, Route, SettleBatch, Settled,
     Settlement, Watched,
 };
-use crate::stream::{AuthorizationHeader, Delivery, StreamStatus};
+use crate::stream::{Delivery, StreamStatus};
 use crate::timestamp::Timestamp;
 
 /// The most entries of one claim: signing them leaves the lease the time that pushing needs.
@@ -198,18 +198,16 @@ impl<'t> Pump<'t> {
         let in_time = core.clock.now().after(core.config.push_deadline) <= lease_until;
         let mut unsent = Vec::new();
         for ((entry, kept), guard) in claimed.iter().zip(kept).zip(guards) {
-            let request = match kept {
-                Kept::Token { token, route } if in_time => {
-                    push_request(&route, token.compact, core.config.push_deadline)
-                        .map(|request| (request, route))
-                }
+            let push = match kept {
+                Kept::Token { token, route } if in_time => Outgoing::new(route, token.compact),
                 Kept::Token { .. } | Kept::Gone => None,
             };
-            let Some((request, route)) = request else {
+            let Some(push) = push else {
                 unsent.push(&entry.jti);
                 continue;
             };
-            let sending = send(Arc::clone(deliverer), Arc::clone(&core.clock), request);
+            let route = Arc::clone(push.route());
+            let sending = push.send(Arc::clone(&self.transmitter.core), Arc::clone(deliverer));
             self.start(entry, &route, sending, guard);
         }
         // Where nothing could be sent, another claim would find the same.
@@ -417,9 +415,15 @@ fn batch(core: &Core, over: &[Attempted], now: Timestamp) -> SettleBatch {
 fn failures(batch: &SettleBatch) -> HashMap<StreamId, String> {
     let mut failures = HashMap::new();
     for HealthChange { stream_id, report, .. } in &batch.health {
-        if let StreamReport::Fails { what, .. } = report {
-            failures.entry(stream_id.clone()).or_insert_with(|| what.clone());
-        }
+        let what = match report {
+            StreamReport::Fails { what, .. } => what.clone(),
+            StreamReport::Hindered { what } => what.as_str().to_owned(),
+            StreamReport::Works
+            | StreamReport::Judges { .. }
+            | StreamReport::Stops { .. }
+            | StreamReport::Silent => continue,
+        };
+        failures.entry(stream_id.clone()).or_insert(what);
     }
     failures
 }
@@ -427,7 +431,7 @@ fn failures(batch: &SettleBatch) -> HashMap<StreamId, String> {
 /// What a request that took so long says of its receiver's pace.
 fn pace(outcome: &Outcome, took: Duration, slow_after: Duration) -> Pace {
     match outcome {
-        Outcome::Cancelled => Pace::Unknown,
+        Outcome::Cancelled | Outcome::Hindered(_) => Pace::Unknown,
         Outcome::Failed(TransportFailure::Timeout) => Pace::Slow,
         Outcome::Answered(_) | Outcome::Failed(_) if took >= slow_after => Pace::Slow,
         Outcome::Answered(_) | Outcome::Failed(_) => Pace::Prompt,
@@ -459,68 +463,5 @@ impl Transmitter {
     async fn sign_and_keep(&self, claimed: &[Claimed], now: Timestamp) -> Result<Vec<Kept>, Error> {
         let tokens = self.core.sign(claimed, now).await?;
         Ok(self.store.keep_tokens(&self.core.issuer, tokens).await?)
-    }
-}
-
-/// The request for a SET, as the stream's route is now.
-fn push_request(route: &Route, token: Arc<str>, within: Duration) -> Option<PushRequest> {
-    match &route.delivery {
-        Delivery::Push(push) => {
-            let (endpoint, authorization) = (push.endpoint.clone(), push.authorization.clone());
-            Some(PushRequest::new(endpoint, authorization, token, within))
-        }
-        Delivery::Poll => None,
-    }
-}
-
-/// Sends one SET. The deliverer minds the time; a clock that can sleep minds it too.
-async fn send(
-    deliverer: Arc<dyn Deliverer>,
-    clock: Arc<dyn Clock>,
-    request: PushRequest,
-) -> Outcome {
-    let deadline = clock.now().after(request.within);
-    let secret = request.authorization.clone();
-    let sending = deliverer.deliver(request);
-    let answer = match select(sending, clock.sleep_until(deadline)).await {
-        Either::Left((answer, _)) => answer,
-        Either::Right((Slept::Unsupported, sending)) => sending.await,
-        Either::Right((Slept::Reached, _)) => Err(DeliverError::new(TransportFailure::Timeout)),
-    };
-    match answer {
-        Ok(PushResponse { status, retry_after, body }) => {
-            let body = without(secret.as_ref(), body);
-            Outcome::Answered(Answer::read(status, retry_after.as_deref(), &body, clock.now()))
-        }
-        Err(error) => Outcome::Failed(error.kind),
-    }
-}
-
-/// The body of an answer without the secret, should the receiver have put it there: what it says
-/// ends in dead letters and on the operator's screen.
-fn without(secret: Option<&AuthorizationHeader>, body: Vec<u8>) -> Vec<u8> {
-    let Some(secret) = secret.map(AuthorizationHeader::expose) else { return body };
-    let text = String::from_utf8_lossy(&body);
-    // The credentials alone are as secret as the header: `Bearer abc` is known by `abc`.
-    let credentials = secret.split_once(' ').map_or(secret, |(_, credentials)| credentials);
-    if text.contains(credentials) {
-        text.replace(credentials, "[redacted]").into_bytes()
-    } else {
-        body
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_secret_that_a_receiver_echoes_is_taken_out() {
-        let secret = AuthorizationHeader::parse("Bearer s3cret").unwrap();
-        let body = br#"{"err":"s3cret","description":"got Bearer s3cret"}"#;
-        let clean = without(Some(&secret), body.to_vec());
-        let expected = r#"{"err":"[redacted]","description":"got Bearer [redacted]"}"#;
-        assert_eq!(String::from_utf8_lossy(&clean), expected);
-        assert_eq!(without(None, body.to_vec()), body);
     }
 }

@@ -254,6 +254,7 @@ impl Core {
             context.delivered(request.events_requested.as_deref())
         });
         record.events_requested = request.events_requested;
+        self.seal_secret(&mut record).await?;
         store.create_stream(record.clone(), self.profile.quota).await?;
         Ok(record)
     }
@@ -270,7 +271,8 @@ impl Core {
         for _ in 0..CHANGE_TRIES {
             let record = store.read_stream(&self.issuer, owner, stream).await?;
             let before = Before::of(&record);
-            let record = change(record)?;
+            let mut record = change(record)?;
+            self.seal_secret(&mut record).await?;
             match self.commit(store, before, record, None, PauseCause::Receiver).await {
                 Ok(record) => return Ok(record),
                 Err(StoreError::Conflict) => {}

@@ -1,6 +1,8 @@
 //! The service in virtual time: nothing sleeps, nobody is called.
 
 #[cfg(test)]
+mod authorization;
+#[cfg(test)]
 mod change;
 #[cfg(test)]
 mod control;
@@ -34,6 +36,8 @@ mod order;
 mod polling;
 #[cfg(test)]
 mod running;
+#[cfg(test)]
+mod secrets;
 #[cfg(test)]
 mod sharing;
 #[cfg(test)]

@@ -92,6 +92,17 @@ impl World {
         transmitter(store, keys, receiver, (config, profile), 2, clock.clone()).build().unwrap()
     }
 
+    /// The process starts anew over the same store, built otherwise.
+    pub(crate) fn restart(
+        &mut self,
+        change: impl FnOnce(TransmitterBuilder) -> TransmitterBuilder,
+    ) {
+        let Self { clock, store, keys, receiver, config, .. } = self;
+        let builder = transmitter(store, keys, receiver, config, 3, clock.clone());
+        self.transmitter = change(builder).build().unwrap();
+        self.receivers = self.transmitter.receivers();
+    }
+
     pub(crate) fn push_stream(&self, endpoint: &str) -> StreamId {
         let request = CreateStream::new(push_to(endpoint, Some("Bearer one")));
         ready(self.receivers.create_stream(&caller(), request)).unwrap().stream_id

@@ -10,7 +10,7 @@ use super::view::{DeliveryView, StreamContext, StreamView};
 use crate::egress::EgressPolicy;
 use crate::id::EventType;
 use crate::protocol::refusal::{InvalidRequest, Problem};
-use crate::stream::{AuthorizationHeader, Delivery, EndpointUrl, PushDelivery, StreamRecord};
+use crate::stream::{Delivery, EndpointUrl, PushDelivery, StoredAuthorization, StreamRecord};
 use crate::timestamp::Timestamp;
 
 impl RequestedDelivery {
@@ -118,14 +118,14 @@ fn merge(
         }
     };
     let authorization = match &patch.authorization {
-        MemberChange::Set(header) => Some(header.clone()),
+        MemberChange::Set(header) => Some(header.clone().into()),
         MemberChange::Remove => None,
         MemberChange::Keep => old.and_then(|old| kept_secret(old, &endpoint)),
     };
-    Ok(Delivery::Push(PushDelivery::new(endpoint, authorization)))
+    Ok(Delivery::Push(PushDelivery::stored(endpoint, authorization)))
 }
 
-fn kept_secret(old: &PushDelivery, endpoint: &EndpointUrl) -> Option<AuthorizationHeader> {
+fn kept_secret(old: &PushDelivery, endpoint: &EndpointUrl) -> Option<StoredAuthorization> {
     let same_origin = old.endpoint.url().origin() == endpoint.url().origin();
     old.authorization.clone().filter(|_| same_origin)
 }
@@ -149,10 +149,12 @@ fn set_delivery(record: &mut StreamRecord, delivery: Delivery) {
     let same = match (&record.delivery, &delivery) {
         (Delivery::Poll, Delivery::Poll) => true,
         (Delivery::Push(old), Delivery::Push(new)) => {
-            let secret = |push: &PushDelivery| {
-                push.authorization.as_ref().map(|header| header.expose().to_owned())
+            let secret = match (&old.authorization, &new.authorization) {
+                (None, None) => true,
+                (Some(old), Some(new)) => old.is_same_as(new),
+                (None, Some(_)) | (Some(_), None) => false,
             };
-            old.endpoint == new.endpoint && secret(old) == secret(new)
+            old.endpoint == new.endpoint && secret
         }
         (Delivery::Poll, Delivery::Push(_)) | (Delivery::Push(_), Delivery::Poll) => false,
     };
@@ -215,6 +217,7 @@ mod tests {
     use crate::event::types;
     use crate::protocol::paths::Paths;
     use crate::protocol::profile::Profile;
+    use crate::stream::AuthorizationHeader;
 
     const PUSH: &str = "urn:ietf:rfc:8935";
 
@@ -256,7 +259,10 @@ mod tests {
     /// Endpoint and secret of a push stream.
     fn route(stream: &StreamRecord) -> (String, Option<String>) {
         let Delivery::Push(push) = &stream.delivery else { panic!("a push stream") };
-        let secret = push.authorization.as_ref().map(|header| header.expose().to_owned());
+        let secret = push.authorization.as_ref().map(|stored| match stored {
+            StoredAuthorization::Plain(header) => header.expose().to_owned(),
+            StoredAuthorization::Sealed(_) => panic!("nothing is sealed here"),
+        });
         (push.endpoint.as_str().to_owned(), secret)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::id::{Audience, Issuer, Jti, KeyId, StreamId, WorkerId};
+use crate::id::{Audience, Issuer, Jti, KeyId, Owner, StreamId, WorkerId};
 use crate::outbox::{
     BreakerPolicy, Fate, Fence, Held, HeldLimits, Jitter, KeptToken, Lane, Pace, PlaceLimits,
     Places, Signature, StreamReport, Verdict,
@@ -17,6 +17,8 @@ use crate::timestamp::Timestamp;
 pub struct Route {
     /// The stream.
     pub stream_id: StreamId,
+    /// The receiver it belongs to.
+    pub owner: Owner,
     /// Its audience.
     pub audience: Audience,
     /// Its delivery.
@@ -53,6 +55,7 @@ impl Route {
     pub fn of(record: &StreamRecord) -> Self {
         Self {
             stream_id: record.stream_id.clone(),
+            owner: record.owner.clone(),
             audience: record.audience.clone(),
             delivery: record.delivery.clone(),
             status: record.status,

@@ -1,0 +1,166 @@
+//! One push: the authorization is fetched, the SET is sent, the answer is read, all within one
+//! deadline.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures_util::future::{Either, select};
+
+use super::Core;
+use crate::clock::Slept;
+use crate::deliver::{
+    AuthorizeError, DeliverError, Deliverer, PushRequest, PushResponse, PushTarget, Renewal,
+};
+use crate::outbox::{Answer, Hindrance, Outcome, TransportFailure};
+use crate::store::Route;
+use crate::stream::{AuthorizationHeader, Delivery, EndpointUrl, StoredAuthorization};
+use crate::timestamp::Timestamp;
+
+/// What receivers answer when the authorization does not convince them (RFC 9110 §15.5.2).
+const UNAUTHORIZED: u16 = 401;
+
+/// A SET, and where to push it.
+pub(super) struct Outgoing {
+    route: Arc<Route>,
+    endpoint: EndpointUrl,
+    secret: Option<StoredAuthorization>,
+    token: Arc<str>,
+}
+
+impl Outgoing {
+    /// The push of a SET on the stream's route as it is now; none if the stream is polled.
+    pub(super) fn new(route: Arc<Route>, token: Arc<str>) -> Option<Self> {
+        let (endpoint, secret) = match &route.delivery {
+            Delivery::Push(push) => (push.endpoint.clone(), push.authorization.clone()),
+            Delivery::Poll => return None,
+        };
+        Some(Self { route, endpoint, secret, token })
+    }
+
+    pub(super) const fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+
+    /// Sends the SET, once; twice if the receiver refuses an authorization that can be renewed.
+    pub(super) async fn send(self, core: Arc<Core>, deliverer: Arc<dyn Deliverer>) -> Outcome {
+        let sending = Sending {
+            deadline: core.clock.now().after(core.config.push_deadline),
+            core: &core,
+            deliverer: &*deliverer,
+            push: &self,
+        };
+        match sending.run().await {
+            Ok(answer) => Outcome::Answered(answer),
+            Err(outcome) => outcome,
+        }
+    }
+}
+
+/// A push under way.
+struct Sending<'a> {
+    core: &'a Core,
+    deliverer: &'a dyn Deliverer,
+    push: &'a Outgoing,
+    deadline: Timestamp,
+}
+
+impl Sending<'_> {
+    async fn run(&self) -> Result<Answer, Outcome> {
+        let target = self.target().await?;
+        let header = self.authorize(&target).await?;
+        let answer = self.deliver(header.clone()).await?;
+        if answer.status != UNAUTHORIZED || !self.is_renewed(&target, header.as_ref()).await {
+            return Ok(answer);
+        }
+        // The authorization was at fault, not the SET: this is still the same attempt.
+        let header = self.authorize(&target).await?;
+        self.deliver(header).await
+    }
+
+    /// Whom the SET goes to, the stream's own secret opened.
+    async fn target(&self) -> Result<PushTarget, Outcome> {
+        let Outgoing { route, endpoint, secret, .. } = self.push;
+        let target = PushTarget::new(
+            self.core.issuer.clone(),
+            route.owner.clone(),
+            route.stream_id.clone(),
+            endpoint.clone(),
+        );
+        let Some(secret) = secret else { return Ok(target) };
+        let opened = self.in_time(self.core.open_secret(&route.stream_id, secret)).await;
+        match opened {
+            Some(Ok(own)) => Ok(target.with_own(own)),
+            Some(Err(_)) | None => Err(Outcome::Hindered(Hindrance::Secret)),
+        }
+    }
+
+    async fn authorize(&self, target: &PushTarget) -> Result<Option<AuthorizationHeader>, Outcome> {
+        let asking = self.core.authorization.authorize(target, self.core.clock.now());
+        match self.in_time(asking).await {
+            Some(Ok(header)) => Ok(header),
+            Some(Err(AuthorizeError { .. })) | None => {
+                Err(Outcome::Hindered(Hindrance::Authorization))
+            }
+        }
+    }
+
+    async fn is_renewed(&self, target: &PushTarget, header: Option<&AuthorizationHeader>) -> bool {
+        let Some(header) = header else { return false };
+        let telling = self.core.authorization.refused(target, header, self.core.clock.now());
+        self.in_time(telling).await == Some(Renewal::Another)
+    }
+
+    /// The deliverer minds the time; a clock that can sleep minds it too.
+    async fn deliver(&self, header: Option<AuthorizationHeader>) -> Result<Answer, Outcome> {
+        let within = self.deadline.since(self.core.clock.now());
+        let (endpoint, token) = (self.push.endpoint.clone(), Arc::clone(&self.push.token));
+        let request = PushRequest::new(endpoint, header.clone(), token, within);
+        let answer = self.in_time(self.deliverer.deliver(request)).await;
+        match answer.unwrap_or(Err(DeliverError::new(TransportFailure::Timeout))) {
+            Ok(PushResponse { status, retry_after, body }) => {
+                let body = without(header.as_ref(), body);
+                Ok(Answer::read(status, retry_after.as_deref(), &body))
+            }
+            Err(error) => Err(Outcome::Failed(error.kind)),
+        }
+    }
+
+    /// What comes of some work before the deadline of the push.
+    async fn in_time<T>(&self, work: impl Future<Output = T> + Send) -> Option<T> {
+        let work = pin!(work);
+        match select(work, self.core.clock.sleep_until(self.deadline)).await {
+            Either::Left((done, _)) => Some(done),
+            Either::Right((Slept::Unsupported, work)) => Some(work.await),
+            Either::Right((Slept::Reached, _)) => None,
+        }
+    }
+}
+
+/// The body of an answer without the secret, should the receiver have put it there: what it says
+/// ends in dead letters and on the operator's screen.
+fn without(secret: Option<&AuthorizationHeader>, body: Vec<u8>) -> Vec<u8> {
+    let Some(secret) = secret.map(AuthorizationHeader::expose) else { return body };
+    let text = String::from_utf8_lossy(&body);
+    // The credentials alone are as secret as the header: `Bearer abc` is known by `abc`.
+    let credentials = secret.split_once(' ').map_or(secret, |(_, credentials)| credentials);
+    if text.contains(credentials) {
+        text.replace(credentials, "[redacted]").into_bytes()
+    } else {
+        body
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_a_receiver_echoes_is_taken_out() {
+        let secret = AuthorizationHeader::parse("Bearer s3cret").unwrap();
+        let body = br#"{"err":"s3cret","description":"got Bearer s3cret"}"#;
+        let clean = without(Some(&secret), body.to_vec());
+        let expected = r#"{"err":"[redacted]","description":"got Bearer [redacted]"}"#;
+        assert_eq!(String::from_utf8_lossy(&clean), expected);
+        assert_eq!(without(None, body.to_vec()), body);
+    }
+}

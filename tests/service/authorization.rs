@@ -1,0 +1,194 @@
+//! Where the `Authorization` of a push comes from, and whose trouble it is when there is none.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use ssf_transmitter::deliver::{
+    AuthorizeError, PushAuthorization, PushResponse, PushTarget, Renewal,
+};
+use ssf_transmitter::protocol::CreateStream;
+use ssf_transmitter::store::Backlog;
+use ssf_transmitter::stream::{AuthorizationHeader, StreamStatus};
+use ssf_transmitter::timestamp::Timestamp;
+
+use crate::drive::{Task, ready};
+use crate::world::{ISSUER, ONE, TWO, World, caller, push_to, seconds};
+
+/// Gives out tokens in a row, and says that a refused one can be replaced while there are more.
+#[derive(Clone, Debug, Default)]
+struct Tokens(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    tokens: VecDeque<&'static str>,
+    hangs: bool,
+    asked: Vec<PushTarget>,
+    refused: Vec<String>,
+}
+
+impl Tokens {
+    fn of(tokens: impl IntoIterator<Item = &'static str>) -> Self {
+        let tokens = tokens.into_iter().collect();
+        Self(Arc::new(Mutex::new(State { tokens, ..State::default() })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+}
+
+#[async_trait]
+impl PushAuthorization for Tokens {
+    async fn authorize(
+        &self,
+        target: &PushTarget,
+        _now: Timestamp,
+    ) -> Result<Option<AuthorizationHeader>, AuthorizeError> {
+        if self.state().hangs {
+            pending::<()>().await;
+        }
+        let mut state = self.state();
+        state.asked.push(target.clone());
+        if target.own.is_some() {
+            return Ok(target.own.clone());
+        }
+        let token = *state.tokens.front().ok_or_else(|| AuthorizeError::new("out of tokens"))?;
+        Ok(AuthorizationHeader::parse(token).ok())
+    }
+
+    async fn refused(
+        &self,
+        _target: &PushTarget,
+        header: &AuthorizationHeader,
+        _now: Timestamp,
+    ) -> Renewal {
+        let mut state = self.state();
+        state.refused.push(header.expose().to_owned());
+        state.tokens.pop_front();
+        if state.tokens.is_empty() { Renewal::Same } else { Renewal::Another }
+    }
+}
+
+/// A transmitter that takes its tokens there, and a stream without a secret of its own.
+fn world(tokens: &Tokens) -> World {
+    let mut world = World::new();
+    world.restart(|builder| builder.with_push_authorization(tokens.clone()));
+    let request = CreateStream::new(push_to(ONE, None));
+    ready(world.receivers.create_stream(&caller(), request)).unwrap();
+    world
+}
+
+fn headers(world: &World) -> Vec<Option<String>> {
+    let pushes = world.pushes_to(ONE).into_iter();
+    pushes.map(|push| push.authorization.map(|header| header.expose().to_owned())).collect()
+}
+
+fn some(header: &str) -> Option<String> {
+    Some(header.to_owned())
+}
+
+#[test]
+fn a_stream_without_a_secret_gets_no_authorization_header_unless_the_host_has_one() {
+    let world = World::new();
+    let request = CreateStream::new(push_to(ONE, None));
+    ready(world.receivers.create_stream(&caller(), request)).unwrap();
+    world.emit("user", "a");
+    world.run_once();
+    assert_eq!(headers(&world), [None]);
+
+    let tokens = Tokens::of(["Bearer t1"]);
+    let world = self::world(&tokens);
+    world.emit("user", "a");
+    world.run_once();
+    assert_eq!(headers(&world), [some("Bearer t1")]);
+    let asked = tokens.state().asked.remove(0);
+    assert_eq!((asked.issuer.as_str(), asked.owner), (ISSUER, caller().owner));
+    assert_eq!((asked.endpoint.as_str(), asked.own.is_none()), (ONE, true));
+}
+
+#[test]
+fn a_streams_own_secret_is_handed_to_the_port_ssf_6_1_1() {
+    let tokens = Tokens::of(["Bearer t1"]);
+    let world = world(&tokens);
+    world.push_stream(TWO);
+    world.emit("user", "a");
+    world.run_once();
+    let own = world.pushes_to(TWO).remove(0).authorization.unwrap();
+    assert_eq!(own.expose(), "Bearer one");
+}
+
+#[test]
+fn a_401_renews_the_authorization_once_within_the_same_attempt() {
+    let tokens = Tokens::of(["Bearer t1", "Bearer t2", "Bearer t3"]);
+    let world = world(&tokens);
+    world.receiver.then(ONE, Ok(PushResponse::new(401)));
+    world.emit("user", "a");
+    assert_eq!(world.run_once().delivered, 1);
+    assert_eq!(headers(&world), [some("Bearer t1"), some("Bearer t2")]);
+    let pushes = world.pushes_to(ONE);
+    assert_eq!(pushes[0].token, pushes[1].token, "it is the same SET, and the same attempt");
+    assert_eq!(tokens.state().refused, ["Bearer t1"]);
+}
+
+#[test]
+fn a_second_401_is_the_receivers_word() {
+    let tokens = Tokens::of(["Bearer t1", "Bearer t2", "Bearer t3"]);
+    let world = world(&tokens);
+    world.receiver.then(ONE, Ok(PushResponse::new(401)));
+    world.receiver.then(ONE, Ok(PushResponse::new(401)));
+    world.emit("user", "a");
+    world.run_once();
+    assert_eq!(headers(&world).len(), 2);
+    let health = world.overview_of_only().health;
+    assert_eq!((health.failures, health.refusals), (1, 1));
+    assert_eq!(health.last_error.unwrap().what, "401");
+}
+
+#[test]
+fn a_401_that_changes_nothing_is_answered_by_no_second_request() {
+    let tokens = Tokens::of(["Bearer t1"]);
+    let world = world(&tokens);
+    world.receiver.then(ONE, Ok(PushResponse::new(401)));
+    world.emit("user", "a");
+    world.run_once();
+    assert_eq!(headers(&world), [some("Bearer t1")]);
+    assert_eq!(world.overview_of_only().health.refusals, 1);
+}
+
+#[test]
+fn while_no_authorization_is_to_be_had_sets_wait_unsent_and_nobody_is_blamed() {
+    let tokens = Tokens::of([]);
+    let world = world(&tokens);
+    world.push_stream(TWO);
+    world.emit("user", "a");
+    world.run_for(seconds(3600));
+    // Longer than a stream may fail before it is paused.
+    world.advance(seconds(48 * 3600));
+    world.run_once();
+    assert_eq!((world.pushes_to(ONE).len(), world.pushes_to(TWO).len()), (0, 1));
+    let streams = ready(world.transmitter.streams(None, 10)).unwrap();
+    let waiting = streams.iter().find(|overview| overview.backlog == Backlog::Exactly(1)).unwrap();
+    let error = waiting.health.last_error.as_ref().map(|error| error.what.as_str());
+    assert_eq!(error, Some("not sent: no authorization"));
+    assert_eq!((waiting.record.status, waiting.dead_letters), (StreamStatus::Enabled, 0));
+
+    tokens.state().tokens.push_back("Bearer t1");
+    world.run_for(seconds(61));
+    assert_eq!(headers(&world), [some("Bearer t1")]);
+}
+
+#[test]
+fn an_authorization_that_hangs_ends_with_the_time_of_the_push() {
+    let tokens = Tokens::of(["Bearer t1"]);
+    let world = world(&tokens);
+    tokens.state().hangs = true;
+    world.emit("user", "a");
+    let mut run = Task::start(world.transmitter.run_once());
+    world.pass(seconds(15), &mut run);
+    assert_eq!(run.output().unwrap().returned, 1);
+    assert_eq!(headers(&world), []);
+    let error = world.overview_of_only().health.last_error.unwrap();
+    assert_eq!(error.what, "not sent: no authorization");
+}
