@@ -9,6 +9,8 @@ use url::{Host, Url};
 
 mod tls;
 
+pub(crate) use tls::client_config;
+
 /// The longest time for a whole exchange with a server of the operator's choice, from the
 /// resolution of its name to the end of its answer.
 pub const DEADLINE: Duration = Duration::from_secs(5);
@@ -77,11 +79,9 @@ pub(crate) enum ExchangeError {
 }
 
 /// A client builder that follows nothing, uses no proxy, and asks for nothing but bytes.
-pub(crate) fn client_builder(
-    extra_roots: &[impl AsRef<[u8]>],
-) -> Result<reqwest::ClientBuilder, SetupFault> {
-    Ok(reqwest::Client::builder()
-        .tls_backend_preconfigured(tls::client_config(extra_roots)?)
+pub(crate) fn client_builder(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
@@ -91,7 +91,7 @@ pub(crate) fn client_builder(
         .no_gzip()
         .no_brotli()
         .no_deflate()
-        .no_zstd())
+        .no_zstd()
 }
 
 impl TrustedUrl {
@@ -115,7 +115,7 @@ impl TrustedUrl {
         if !plain || !protected(&url) {
             return Err(TrustedUrlError::NotTrusted);
         }
-        let http = client_builder(extra_roots_pem)?
+        let http = client_builder(client_config(extra_roots_pem)?)
             .timeout(deadline)
             .build()
             .map_err(|error| TrustedUrlError::Setup(error.into()))?;

@@ -11,7 +11,7 @@ use super::SetupFault;
 
 /// TLS 1.2 and 1.3 with the *ring* provider, named explicitly: the provider of the process, which
 /// is the host's business, is neither read nor set.
-pub(super) fn client_config(extra_roots: &[impl AsRef<[u8]>]) -> Result<ClientConfig, SetupFault> {
+pub(crate) fn client_config(extra_roots: &[impl AsRef<[u8]>]) -> Result<ClientConfig, SetupFault> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])

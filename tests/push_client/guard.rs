@@ -1,5 +1,5 @@
-//! The guard: which addresses are never called, and by no detour. What the resolver does with the
-//! addresses of a name is tested beside it.
+//! The guard: which addresses are never called, and by no detour. What names
+//! resolve to is tested in `names`.
 
 use std::process::Command;
 

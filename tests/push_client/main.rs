@@ -5,6 +5,10 @@ mod answers;
 #[cfg(test)]
 mod guard;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod names;
+#[cfg(test)]
 mod receiver;
 #[cfg(test)]
 mod request;

@@ -1,7 +1,7 @@
 //! Receivers that do as they are told, and what every test needs to push to them.
 
 use std::error::Error;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener as StdListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,6 +17,8 @@ use tokio_rustls::TlsAcceptor;
 
 pub(crate) const TOKEN: &str = "eyJhbGciOiJub25lIn0.e30.";
 pub(crate) const ACCEPTED: &[u8] = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n";
+/// Any port on loopback.
+pub(crate) const LOOPBACK: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
 /// Far enough away for every exchange that is to succeed.
 pub(crate) const AMPLE: Duration = Duration::from_secs(10);
 
@@ -54,15 +56,20 @@ struct Seen {
 
 impl Receiver {
     pub(crate) async fn start(answer: Answer) -> Self {
-        Self::listen(answer, None).await
+        Self::listen(LOOPBACK, answer, None).await
     }
 
     pub(crate) async fn start_tls(answer: Answer, tls: TlsAcceptor) -> Self {
-        Self::listen(answer, Some(tls)).await
+        Self::listen(LOOPBACK, answer, Some(tls)).await
     }
 
-    async fn listen(answer: Answer, tls: Option<TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    /// A receiver at that address; port 0 is any.
+    pub(crate) async fn listen(
+        address: SocketAddr,
+        answer: Answer,
+        tls: Option<TlsAcceptor>,
+    ) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Seen::default());
         tokio::spawn(accept(listener, answer, tls, seen.clone()));
@@ -94,7 +101,11 @@ pub(crate) struct Trap(StdListener);
 
 impl Trap {
     pub(crate) fn set() -> Self {
-        let listener = StdListener::bind("127.0.0.1:0").unwrap();
+        Self::set_at(LOOPBACK)
+    }
+
+    pub(crate) fn set_at(address: SocketAddr) -> Self {
+        let listener = StdListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         Self(listener)
     }

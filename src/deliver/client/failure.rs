@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::io;
 
-use super::resolver::{BlockedAnswer, Unresolved};
 use crate::deliver::DeliverError;
 use crate::outbox::TransportFailure;
 
@@ -16,11 +15,7 @@ pub(super) fn from_reqwest(error: reqwest::Error) -> DeliverError {
 fn kind_of(error: &reqwest::Error) -> TransportFailure {
     // A connection that fails for one of the first reasons is a failed connection, too: the
     // order matters.
-    if contains::<BlockedAnswer>(error) {
-        TransportFailure::Blocked
-    } else if contains::<Unresolved>(error) {
-        TransportFailure::Resolve
-    } else if error.is_timeout() {
+    if error.is_timeout() {
         TransportFailure::Timeout
     } else if contains::<rustls::Error>(error) {
         TransportFailure::Tls
@@ -52,6 +47,6 @@ mod tests {
     fn an_error_is_found_inside_an_io_error_inside_an_io_error() {
         let error = io::Error::other(io::Error::other(rustls::Error::DecryptError));
         assert!(contains::<rustls::Error>(&error));
-        assert!(!contains::<Unresolved>(&error));
+        assert!(!contains::<std::fmt::Error>(&error));
     }
 }

@@ -1,6 +1,7 @@
 //! The push client: RFC 8935 over reqwest and rustls, with the address guard built in.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,30 +12,35 @@ use crate::deliver::{DeliverError, Deliverer, PushRequest, PushResponse};
 use crate::egress::EgressPolicy;
 use crate::https::{self, SetupFault};
 use crate::outbox::TransportFailure;
-use crate::stream::AuthorizationHeader;
+use crate::stream::{AuthorizationHeader, EndpointUrl};
+use pools::Pools;
+use url::Host;
 
 mod failure;
+mod pools;
 mod resolver;
+
+pub use resolver::{Resolver, SystemResolver};
 
 /// The most that is read of an answer's body, in bytes. The error body of RFC 8935 §2.3 needs a
 /// few hundred; a receiver gains nothing by sending more.
 pub const BODY_CAP: usize = 64 * 1024;
 
-// A burst to one receiver reuses its connections; an idle transmitter holds none for long, so
-// that a name is resolved and vetted again soon.
-const IDLE_PER_HOST: usize = 16;
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Delivers by HTTP POST (RFC 8935 §2) and trusts the endpoint with nothing.
 ///
-/// * The URL is checked before every request. A name is resolved and vetted whenever a connection
-///   is opened: one refused address refuses the whole answer, and the connection is made to an
-///   address of that answer. A connection that is kept open leads to the address vetted for it.
+/// * The URL is checked before every request, and a name is resolved and vetted before every
+///   request: one refused address refuses the whole answer, and the connection is made to an
+///   address of that answer. A connection is used again only while its name resolves to the same
+///   addresses. The policy never changes: another policy is another client, with connections of
+///   its own.
 /// * No redirects, no proxy, no cookies, no compression, no `User-Agent`, no `Referer`; HTTP/1.1.
 /// * TLS 1.2 and 1.3 (RFC 9325) by rustls with its *ring* provider, whatever provider the process
 ///   has installed or not. Certificates are always checked.
 ///
 /// It needs a tokio runtime with time and I/O enabled. A clone shares the connections.
+///
+/// A proxy would hide from the guard where a connection leads, so there is none. A host that must
+/// push through one brings a [`Deliverer`] of its own, and the proxy must refuse inner addresses.
 ///
 /// # Example
 /// ```
@@ -48,10 +54,14 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct PushClient {
+pub struct PushClient(Arc<Inner>);
+
+struct Inner {
     policy: EgressPolicy,
+    resolver: Arc<dyn Resolver>,
+    connect_timeout: Duration,
     exchange_timeout: Duration,
-    http: reqwest::Client,
+    pools: Pools,
 }
 
 /// The options of a [`PushClient`].
@@ -62,7 +72,7 @@ pub struct PushClientBuilder {
     extra_roots: Vec<Vec<u8>>,
     connect_timeout: Duration,
     exchange_timeout: Duration,
-    lookup: Arc<dyn resolver::Lookup>,
+    resolver: Arc<dyn Resolver>,
 }
 
 /// Why a [`PushClient`] could not be built.
@@ -94,13 +104,14 @@ impl PushClient {
             extra_roots: Vec::new(),
             connect_timeout: Duration::from_secs(5),
             exchange_timeout: Duration::from_secs(15),
-            lookup: Arc::new(resolver::SystemLookup),
+            resolver: Arc::new(SystemResolver),
         }
     }
 
     async fn exchange(&self, request: PushRequest) -> Result<PushResponse, DeliverError> {
         let mut post = self
-            .http
+            .route(&request.endpoint)
+            .await?
             .post(request.endpoint.url().clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/secevent+jwt"))
             .header(ACCEPT, HeaderValue::from_static("application/json"));
@@ -115,6 +126,34 @@ impl PushClient {
         }
         Ok(response.with_body(read_capped(&mut answer).await?))
     }
+
+    /// The client that leads to the endpoint, and nowhere else.
+    async fn route(&self, endpoint: &EndpointUrl) -> Result<reqwest::Client, DeliverError> {
+        let pools = &self.0.pools;
+        match endpoint.url().host() {
+            Some(Host::Domain(name)) => {
+                let vetted = self.vetted(name).await?;
+                pools.named(name, vetted).map_err(failure::from_reqwest)
+            }
+            Some(Host::Ipv4(_) | Host::Ipv6(_)) | None => Ok(pools.literals().clone()),
+        }
+    }
+
+    /// All addresses of a name, if every one of them may be called.
+    async fn vetted(&self, name: &str) -> Result<Vec<IpAddr>, DeliverError> {
+        let Inner { policy, resolver, connect_timeout, .. } = &*self.0;
+        let addresses = tokio::time::timeout(*connect_timeout, resolver.resolve(name))
+            .await
+            .map_err(|elapsed| DeliverError::new(TransportFailure::Timeout).with_source(elapsed))?
+            .map_err(|error| DeliverError::new(TransportFailure::Resolve).with_source(error))?;
+        if addresses.is_empty() {
+            return Err(DeliverError::new(TransportFailure::Resolve));
+        }
+        policy
+            .check_answer(name, &addresses)
+            .map_err(|error| DeliverError::new(TransportFailure::Blocked).with_source(error))?;
+        Ok(addresses)
+    }
 }
 
 impl PushClientBuilder {
@@ -125,8 +164,14 @@ impl PushClientBuilder {
         self
     }
 
-    /// The longest time from the resolution of the name to the end of the TLS handshake; 5 s
-    /// unless set.
+    /// Where the addresses of names come from. Without it: from the operating system.
+    pub fn with_resolver(mut self, resolver: impl Resolver) -> Self {
+        self.resolver = Arc::new(resolver);
+        self
+    }
+
+    /// The longest time for the resolution of a name, and again from there to the end of the TLS
+    /// handshake; 5 s unless set.
     pub const fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
@@ -146,15 +191,12 @@ impl PushClientBuilder {
     /// [`PushClientError`] when the extra roots cannot be read or the libraries refuse the
     /// settings.
     pub fn build(self) -> Result<PushClient, PushClientError> {
-        let guard = resolver::VettingResolver::new(self.policy.clone(), self.lookup);
-        let http = https::client_builder(&self.extra_roots)?
-            .dns_resolver(guard)
-            .connect_timeout(self.connect_timeout)
-            .pool_max_idle_per_host(IDLE_PER_HOST)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .build()
+        let Self { policy, extra_roots, connect_timeout, exchange_timeout, resolver } = self;
+        let tls = https::client_config(&extra_roots)?;
+        let pools = Pools::new(tls, connect_timeout)
             .map_err(|error| PushClientError::Setup(error.into()))?;
-        Ok(PushClient { policy: self.policy, exchange_timeout: self.exchange_timeout, http })
+        let inner = Inner { policy, resolver, connect_timeout, exchange_timeout, pools };
+        Ok(PushClient(Arc::new(inner)))
     }
 }
 
@@ -162,10 +204,11 @@ impl PushClientBuilder {
 impl Deliverer for PushClient {
     async fn deliver(&self, request: PushRequest) -> Result<PushResponse, DeliverError> {
         // Literal addresses never reach the resolver, so this is where they are vetted.
-        self.policy
+        self.0
+            .policy
             .check_url(&request.endpoint)
             .map_err(|error| DeliverError::new(TransportFailure::Blocked).with_source(error))?;
-        let within = request.within.min(self.exchange_timeout);
+        let within = request.within.min(self.0.exchange_timeout);
         if within.is_zero() {
             return Err(DeliverError::new(TransportFailure::Timeout));
         }
@@ -178,8 +221,8 @@ impl Deliverer for PushClient {
 impl fmt::Debug for PushClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PushClient")
-            .field("policy", &self.policy)
-            .field("exchange_timeout", &self.exchange_timeout)
+            .field("policy", &self.0.policy)
+            .field("exchange_timeout", &self.0.exchange_timeout)
             .finish_non_exhaustive()
     }
 }
