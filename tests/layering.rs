@@ -21,6 +21,7 @@ const FLOORS: [&[&str]; 7] = [
         "keys::local",
         "limit::quota",
         "deliver::client",
+        "deliver::oauth",
         "auth::any",
         "auth::introspection",
         "auth::jwt",

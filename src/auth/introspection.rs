@@ -6,8 +6,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use openssl::sha::sha256;
 use reqwest::header::HeaderValue;
 use serde_json::{Map, Value};
@@ -15,7 +13,7 @@ use url::form_urlencoded;
 
 use super::claims::numeric_date;
 use super::{AuthError, Authenticator, Caller, TokenFault, TokenRules};
-use crate::https::{ExchangeError, TrustedUrl};
+use crate::https::{ExchangeError, TrustedUrl, client_basic, sensitive};
 use crate::secret::Secret;
 use crate::timestamp::Timestamp;
 
@@ -167,21 +165,12 @@ impl fmt::Debug for Introspection {
     }
 }
 
-/// RFC 6749 §2.3.1: identifier and secret are form-encoded before they are joined by a colon.
 fn authorization(credentials: &ClientCredentials) -> Result<HeaderValue, CredentialsError> {
-    let text = match credentials {
-        ClientCredentials::Basic { client_id, secret } => {
-            let encode =
-                |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-            let pair = format!("{}:{}", encode(client_id), encode(secret.expose()));
-            format!("Basic {}", STANDARD.encode(pair))
-        }
-        ClientCredentials::Bearer(token) => format!("Bearer {}", token.expose()),
+    let header = match credentials {
+        ClientCredentials::Basic { client_id, secret } => client_basic(client_id, secret),
+        ClientCredentials::Bearer(token) => sensitive(&format!("Bearer {}", token.expose())),
     };
-    let mut value = HeaderValue::try_from(text).map_err(|_| CredentialsError)?;
-    // Marked so that no layer below prints it.
-    value.set_sensitive(true);
-    Ok(value)
+    header.ok_or(CredentialsError)
 }
 
 /// The answers so far, by the digest of their token.
@@ -228,6 +217,8 @@ impl Answers {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
     use serde_json::json;
 

@@ -12,6 +12,8 @@ use crate::stream::{AuthorizationHeader, EndpointUrl};
 mod authorization;
 #[cfg(feature = "reqwest")]
 pub mod client;
+#[cfg(feature = "reqwest")]
+pub mod oauth;
 
 pub use authorization::{AuthorizeError, OwnSecret, PushAuthorization, PushTarget, Renewal};
 

@@ -3,9 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{RequestBuilder, StatusCode};
-use url::{Host, Url};
+use url::{Host, Url, form_urlencoded};
+
+use crate::secret::Secret;
 
 mod tls;
 
@@ -92,6 +96,21 @@ pub(crate) fn client_builder(tls: rustls::ClientConfig) -> reqwest::ClientBuilde
         .no_brotli()
         .no_deflate()
         .no_zstd()
+}
+
+/// A client's credentials as the value of an `Authorization` header (RFC 6749 §2.3.1): identifier
+/// and secret are form-encoded before they are joined by a colon. None if no header can hold them.
+pub(crate) fn client_basic(client_id: &str, secret: &Secret) -> Option<HeaderValue> {
+    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = format!("{}:{}", encode(client_id), encode(secret.expose()));
+    sensitive(&format!("Basic {}", STANDARD.encode(pair)))
+}
+
+/// A header value that no layer below prints. None if no header can hold the text.
+pub(crate) fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 impl TrustedUrl {

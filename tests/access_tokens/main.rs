@@ -11,4 +11,6 @@ mod jwks_url;
 #[cfg(test)]
 mod jwt;
 #[cfg(test)]
+mod pushes;
+#[cfg(test)]
 mod server;

@@ -12,7 +12,7 @@ use crate::deliver::{DeliverError, Deliverer, PushRequest, PushResponse};
 use crate::egress::EgressPolicy;
 use crate::https::{self, SetupFault};
 use crate::outbox::TransportFailure;
-use crate::stream::{AuthorizationHeader, EndpointUrl};
+use crate::stream::EndpointUrl;
 use pools::Pools;
 use url::Host;
 
@@ -116,7 +116,10 @@ impl PushClient {
             .header(CONTENT_TYPE, HeaderValue::from_static("application/secevent+jwt"))
             .header(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(authorization) = &request.authorization {
-            post = post.header(AUTHORIZATION, sensitive(authorization)?);
+            // No such value fails: what a header may hold is checked when it is parsed.
+            let value = https::sensitive(authorization.expose())
+                .ok_or_else(|| DeliverError::new(TransportFailure::Exchange))?;
+            post = post.header(AUTHORIZATION, value);
         }
         let answer = post.body(request.token.as_bytes().to_vec()).send().await;
         let mut answer = answer.map_err(failure::from_reqwest)?;
@@ -225,14 +228,6 @@ impl fmt::Debug for PushClient {
             .field("exchange_timeout", &self.0.exchange_timeout)
             .finish_non_exhaustive()
     }
-}
-
-/// Marked so that no layer below prints it.
-fn sensitive(authorization: &AuthorizationHeader) -> Result<HeaderValue, DeliverError> {
-    let mut value = HeaderValue::from_str(authorization.expose())
-        .map_err(|error| DeliverError::new(TransportFailure::Exchange).with_source(error))?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 /// What lies beyond the cap is never read: the connection is closed instead.
