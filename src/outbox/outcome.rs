@@ -152,11 +152,25 @@ impl RetryAfter {
     }
 }
 
-/// Words of a receiver, made safe to keep and show: control characters become spaces, and what is
-/// longer than 1,024 characters is cut.
+/// Words of a receiver, made safe to keep and show: control and format characters become spaces,
+/// and what is longer than 1,024 characters is cut.
 #[must_use]
 pub(crate) fn clean(text: &str) -> String {
-    text.chars().take(MOST_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let shown = |c: char| if c.is_control() || is_format(c) { ' ' } else { c };
+    text.chars().take(MOST_TEXT).map(shown).collect()
+}
+
+/// Characters that are not seen and change how others are: they join and part, turn the direction
+/// of the text, break lines, or carry hidden text (the general categories Cf, Zl and Zp of Unicode,
+/// and the selectors of variants).
+pub(crate) const fn is_format(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
+        | '\u{890}'..='\u{891}' | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -185,6 +199,41 @@ mod tests {
     fn a_body_that_is_no_error_body_says_nothing() {
         for body in [&b""[..], b"<html>", b"[]", b"{\"err\":1}", b"\xff"] {
             assert_eq!(Answer::read(400, None, body, NOW), Answer::new(400));
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_receiver_can_turn_break_or_hide_text() {
+        let answer = |description: &str| {
+            let body = serde_json::json!({"err": "x", "description": description}).to_string();
+            Answer::read(400, None, body.as_bytes()).description.unwrap()
+        };
+        for hostile in [
+            '\n',
+            '\r',
+            '\u{1b}',
+            '\u{7f}',
+            '\u{85}',
+            '\u{9b}',
+            '\u{ad}',
+            '\u{61c}',
+            '\u{200b}',
+            '\u{200f}',
+            '\u{2028}',
+            '\u{2029}',
+            '\u{202a}',
+            '\u{202e}',
+            '\u{2060}',
+            '\u{2066}',
+            '\u{2069}',
+            '\u{feff}',
+            '\u{fff9}',
+            '\u{e0041}',
+        ] {
+            assert_eq!(answer(&format!("a{hostile}b")), "a b", "{hostile:?}");
+        }
+        for plain in ["héllo", "שלום", "日本語", "🦀", "a b"] {
+            assert_eq!(answer(plain), plain);
         }
     }
 
