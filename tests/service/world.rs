@@ -97,8 +97,8 @@ impl World {
         &mut self,
         change: impl FnOnce(TransmitterBuilder) -> TransmitterBuilder,
     ) {
-        let Self { clock, store, keys, receiver, config, .. } = self;
-        let builder = transmitter(store, keys, receiver, config, 3, clock.clone());
+        let Self { clock, store, keys, receiver, config, profile, .. } = self;
+        let builder = transmitter(store, keys, receiver, (config, profile), 3, clock.clone());
         self.transmitter = change(builder).build().unwrap();
         self.receivers = self.transmitter.receivers();
     }
