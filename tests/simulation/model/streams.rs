@@ -6,7 +6,9 @@ use ssf_transmitter::store::{
     Acknowledged, Acknowledgement, Deleted, NewControl, NewVerification, Queue, StartedBy,
     StoreError, StreamUpdate, SubjectChange, VerificationQueued,
 };
-use ssf_transmitter::stream::{DefaultSubjects, Delivery, StatusSetBy, StreamRecord, StreamStatus};
+use ssf_transmitter::stream::{
+    DefaultSubjects, Delivery, StatusSetBy, StoredAuthorization, StreamRecord, StreamStatus,
+};
 
 use super::health::Health;
 use super::{End, Entry, Model, Process, Raised, Route, Stream};
@@ -288,7 +290,10 @@ impl Model {
 pub(super) fn route(delivery: &Delivery) -> Route {
     match delivery {
         Delivery::Push(push) => {
-            let secret = push.authorization.as_ref().map(|header| header.expose().to_owned());
+            let secret = push.authorization.as_ref().map(|stored| match stored {
+                StoredAuthorization::Plain(header) => header.expose().to_owned(),
+                sealed => panic!("the transmitter has no box: {sealed:?}"),
+            });
             Some((push.endpoint.as_str().to_owned(), secret))
         }
         _ => None,
