@@ -206,7 +206,7 @@ mod tests {
     fn nothing_of_a_receiver_can_turn_break_or_hide_text() {
         let answer = |description: &str| {
             let body = serde_json::json!({"err": "x", "description": description}).to_string();
-            Answer::read(400, None, body.as_bytes()).description.unwrap()
+            Answer::read(400, None, body.as_bytes(), NOW).description.unwrap()
         };
         for hostile in [
             '\n',

@@ -121,7 +121,7 @@ impl Sending<'_> {
                 // What it says ends in dead letters and on the operator's screen.
                 let body =
                     header.as_ref().map(|sent| Echo::of(sent).removed(&body)).unwrap_or(body);
-                Ok(Answer::read(status, retry_after.as_deref(), &body))
+                Ok(Answer::read(status, retry_after.as_deref(), &body, self.core.clock.now()))
             }
             Err(error) => Err(Outcome::Failed(error.kind)),
         }
