@@ -22,9 +22,13 @@ pub struct Config {
     pub poll_batch: usize,
     /// How long a push may take, from connecting to the last byte of the answer. Default: 15 s.
     pub push_deadline: Duration,
-    /// How long a claim lasts. Longer than `push_deadline`; with several processes also twice the
-    /// difference that their clocks may have, and a margin. Default: 60 s.
+    /// How long a claim lasts. Longer than `push_deadline` and twice `clock_difference` together, by
+    /// a margin for what comes before the push. Default: 60 s.
     pub lease: Duration,
+    /// How far the clock of this process may be from that of the store, or from the true time: two
+    /// processes may be twice as far from each other. No request starts that could end after its
+    /// lease by the clock of any of them. Zero where there is one process. Default: 5 s.
+    pub clock_difference: Duration,
     /// The most pushes under way in this process. A quarter of them is for streams that are slow,
     /// the rest for all others; see [`PlaceLimits`](crate::outbox::PlaceLimits). Default: 256.
     pub pushes: usize,
@@ -64,6 +68,7 @@ impl Default for Config {
             poll_batch: 100,
             push_deadline: Duration::from_secs(15),
             lease: Duration::from_secs(60),
+            clock_difference: Duration::from_secs(5),
             pushes: 256,
             pushes_per_stream: 8,
             pushes_per_host: 32,
@@ -87,7 +92,7 @@ pub enum ConfigError {
     #[error("a path of the profile does not begin with a slash, or is there twice")]
     Locations,
     /// A lease would run out before the push it covers.
-    #[error("the lease must be longer than the push deadline")]
+    #[error("the lease must be longer than the push deadline and twice the clock difference")]
     LeaseTooShort,
     /// Streams would be paused while their receivers wait.
     #[error("the inactivity timeout must be at least 100 ms")]
@@ -98,8 +103,13 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// How much of a lease has to be left when a push starts.
+    pub(super) fn lease_for_push(&self) -> Duration {
+        self.push_deadline.saturating_add(self.clock_difference.saturating_mul(2))
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        if self.lease <= self.push_deadline {
+        if self.lease <= self.lease_for_push() {
             return Err(ConfigError::LeaseTooShort);
         }
         let counts = [self.poll_batch, self.pushes, self.pushes_per_stream, self.pushes_per_host];

@@ -194,8 +194,8 @@ impl<'t> Pump<'t> {
                 return Err(error);
             }
         };
-        // No request starts that could end after its lease.
-        let in_time = core.clock.now().after(core.config.push_deadline) <= lease_until;
+        // No request starts that could end after its lease, by whichever clock.
+        let in_time = core.clock.now().after(core.config.lease_for_push()) <= lease_until;
         let mut unsent = Vec::new();
         for ((entry, kept), guard) in claimed.iter().zip(kept).zip(guards) {
             let push = match kept {

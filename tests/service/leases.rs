@@ -95,3 +95,21 @@ fn a_settle_that_comes_after_the_lease_changes_nothing() {
     assert_eq!(owner.output().unwrap().delivered, 1);
     assert_eq!((world.totals().delivered, world.totals().dead), (1, 0));
 }
+
+#[test]
+fn no_request_starts_that_could_outlive_its_lease_by_the_clock_of_another_process() {
+    for (signing, sent) in [(5, 1), (6, 0)] {
+        let world = World::with(|config| {
+            config.lease = seconds(30);
+            config.push_deadline = seconds(15);
+            config.clock_difference = seconds(5);
+        });
+        world.push_stream(ONE);
+        world.emit("user", "a");
+        world.keys.set(Mood::SignsAfter(seconds(signing)));
+        let mut run = Task::start(world.transmitter.run_once());
+        world.pass(seconds(signing), &mut run);
+        assert_eq!(world.sent().len(), sent, "signed after {signing} s");
+        assert_eq!(run.output().unwrap().delivered, sent);
+    }
+}

@@ -1,5 +1,7 @@
 //! Requests and what receivers see (P1 to P4, P9).
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
@@ -10,6 +12,9 @@ use ssf_transmitter::timestamp::Timestamp;
 
 use super::{Clocks, Model, Process};
 use crate::rules::Ending;
+
+/// How far two clocks may be apart: each by five seconds from the store's.
+const APART: Duration = Duration::from_secs(10);
 
 /// A push under way.
 #[derive(Debug)]
@@ -42,7 +47,8 @@ impl Model {
         match self.permit(by, &jti, id, push) {
             Err(broken) => self.break_promise(format!("{broken}: {jti}")),
             Ok(request) => {
-                let ends = now.after(push.within);
+                // By the clock of any process that agrees as it must.
+                let ends = now.after(push.within).after(APART);
                 self.hold(ends <= request.until, || format!("P3: {jti} could outlive its lease"));
                 self.hold(self.clocks == Clocks::Differ || !self.overlaps(&request), || {
                     format!("P4: {jti} is sent while another one of its order is under way")
