@@ -1,47 +1,18 @@
 //! What an operator can find out about requests, by log and metrics, and that no secret is in it.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use bytes::Bytes;
 use http::Request;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use serde_json::json;
 use ssf_transmitter::router::Diagnosis;
 use ssf_transmitter::testkit::block_on;
-use tracing::Level;
 
+use super::paper::logged;
 use super::world::{Answer, Call, NOTHING, OTHER, OWN, PUSH, UNKNOWN, World, get, post};
 
-#[derive(Clone, Default)]
-struct Paper(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Paper {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Asks, and returns what was logged meanwhile.
-fn logged(world: &World, call: &Call) -> (Answer, String) {
-    log_of(|| world.ask(call))
-}
-
-fn log_of<T>(act: impl FnOnce() -> T) -> (T, String) {
-    let paper = Paper::default();
-    let writer = paper.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(Level::TRACE)
-        .with_writer(move || writer.clone())
-        .without_time()
-        .finish();
-    let result = tracing::subscriber::with_default(subscriber, act);
-    let log = paper.0.lock().unwrap().clone();
-    (result, String::from_utf8(log).unwrap())
+fn ask(world: &World, call: &Call) -> (Answer, String) {
+    logged(|| world.ask(call))
 }
 
 #[test]
@@ -69,7 +40,7 @@ fn every_refusal_is_logged_with_tracking_id_client_operation_status_and_cause() 
         ),
         (post("/jwks.json", &json!({})), nobody, "read_keys", 405, "allowed: GET, HEAD"),
     ] {
-        let (answer, log) = logged(&world, &call);
+        let (answer, log) = ask(&world, &call);
         assert_eq!(answer.status, status, "{call:?}");
         let lines: Vec<_> = log.lines().filter(|line| line.contains("refused")).collect();
         let [line] = lines[..] else { panic!("{log}") };
@@ -86,7 +57,7 @@ fn the_tracking_id_of_the_log_is_the_one_of_the_diagnosis_and_fresh_each_time() 
     let mut seen = Vec::new();
     for _ in 0..3 {
         let request = Request::get("/nothing").body(Bytes::new()).unwrap();
-        let (answer, log) = log_of(|| block_on(world.router.handle(request)));
+        let (answer, log) = logged(|| block_on(world.router.handle(request)));
         let tracking_id = answer.extensions().get::<Diagnosis>().unwrap().tracking_id.clone();
         assert!(log.contains(&format!("tracking_id={tracking_id}")), "{log}");
         seen.push(tracking_id);
@@ -101,7 +72,7 @@ fn nobody_can_write_lines_into_the_log() {
     let world = World::new();
     let body =
         "{\"a\\n INFO ssf_transmitter: forged\": 1, \"a\\n INFO ssf_transmitter: forged\": 2}";
-    let (answer, log) = logged(&world, &post("/ssf/streams", &json!({})).body(body));
+    let (answer, log) = ask(&world, &post("/ssf/streams", &json!({})).body(body));
     assert_eq!(answer.status, 400);
     assert!(log.contains("forged"), "the name of the member is told: {log}");
     assert!(log.lines().all(|line| !line.trim_start().starts_with("INFO ssf_transmitter: forged")));
@@ -122,7 +93,7 @@ fn no_secret_is_in_the_log_or_in_the_metrics() {
             });
             for method in ["POST", "PATCH", "PUT"] {
                 let body = json!({"stream_id": stream, "delivery": delivery});
-                log.push_str(&logged(&world, &Call::new(method, "/ssf/streams").json(&body)).1);
+                log.push_str(&ask(&world, &Call::new(method, "/ssf/streams").json(&body)).1);
             }
         }
         for call in [
@@ -133,7 +104,7 @@ fn no_secret_is_in_the_log_or_in_the_metrics() {
             post("/ssf/verify", &json!({"stream_id": stream, "state": "s3cret"})),
             post("/ssf/verify", &json!({"stream_id": stream, "state": "s3cret"})),
         ] {
-            log.push_str(&logged(&world, &call).1);
+            log.push_str(&ask(&world, &call).1);
         }
     });
     let metrics = format!("{:?}", snapshotter.snapshot().into_vec());

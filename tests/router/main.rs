@@ -13,6 +13,9 @@ mod limits;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+#[path = "../support/paper.rs"]
+mod paper;
+#[cfg(test)]
 mod polls;
 #[cfg(test)]
 mod properties;

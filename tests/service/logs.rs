@@ -1,47 +1,18 @@
 //! The log: what an operator finds in it, and what nobody finds in it.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use serde_json::json;
 use ssf_transmitter::deliver::PushResponse;
 use ssf_transmitter::stream::StreamStatus;
-use tracing::Level;
 
 use crate::drive::ready;
+use crate::paper::logged;
 use crate::world::{Mood, ONE, World, jtis, seconds};
-
-#[derive(Clone, Default)]
-struct Paper(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Paper {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Runs `act` and returns what it wrote, every level of it.
-fn logged(act: impl FnOnce()) -> String {
-    let paper = Paper::default();
-    let writer = paper.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(Level::TRACE)
-        .with_writer(move || writer.clone())
-        .without_time()
-        .finish();
-    tracing::subscriber::with_default(subscriber, act);
-    String::from_utf8(paper.0.lock().unwrap().clone()).unwrap()
-}
 
 #[test]
 fn what_an_operator_should_look_at_is_logged_as_a_warning_with_the_stream() {
     let world = World::new();
     let stream = world.push_stream(ONE);
-    let log = logged(|| {
+    let ((), log) = logged(|| {
         world.verify(&stream, "s").unwrap();
         world.receiver.then(ONE, Ok(PushResponse::new(400).with_body(r#"{"err":"invalid_aud"}"#)));
         world.run_for(seconds(300));
@@ -70,7 +41,7 @@ fn failures_of_the_keys_are_logged_with_their_cause() {
     let world = World::new();
     world.push_stream(ONE);
     world.emit("user", "a");
-    let log = logged(|| {
+    let ((), log) = logged(|| {
         world.keys.set(Mood::Fails);
         let run = world.transmitter.run(std::future::pending(), seconds(1), |_| ());
         let mut run = crate::drive::Task::start(run);
@@ -86,7 +57,7 @@ fn no_secret_and_no_word_of_a_receiver_is_in_the_log() {
     let world = World::new();
     let stream = world.push_stream(ONE);
     let polled = world.poll_stream();
-    let log = logged(|| {
+    let ((), log) = logged(|| {
         world.patch(
             &stream,
             json!({"delivery": {

@@ -33,6 +33,9 @@ mod notices;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+#[path = "../support/paper.rs"]
+mod paper;
+#[cfg(test)]
 mod polling;
 #[cfg(test)]
 mod running;

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// When something is not as it should be.
 pub async fn run(program: &str) {
     let walk = async {
-        let server = Server::start(program).await;
+        let server = Server::start(program, &[]).await;
         let receiver = server.client("t0ken");
         let operator = server.client("adm1n");
         it_says_where_everything_is(&server, &receiver).await;
@@ -44,6 +44,7 @@ pub async fn run(program: &str) {
         a_dead_letter_lives_again(&receiver, &operator).await;
         a_client_that_goes_away_frees_everything(&server, &receiver, &operator).await;
         it_answers_who_waits_when_it_stops(server, &receiver, &operator).await;
+        who_calls_too_often_is_told_so(program).await;
     };
     tokio::time::timeout(PATIENCE, walk).await.unwrap();
 }
@@ -226,6 +227,18 @@ async fn it_answers_who_waits_when_it_stops(server: Server, receiver: &Client, o
         server.stop().await;
     });
     assert_eq!(sets, []);
+}
+
+async fn who_calls_too_often_is_told_so(program: &str) {
+    let server = Server::start(program, &["--rate-limit=2/3600"]).await;
+    let receiver = server.client("t0ken");
+    for _ in 0..2 {
+        receiver.get("/ssf/streams").await.ok(200);
+    }
+    let refused = receiver.get("/ssf/streams").await;
+    assert_eq!(refused.ok(429)["error"], "too_many_requests");
+    let wait: u32 = refused.header("retry-after").parse().unwrap();
+    assert!((1790..=1800).contains(&wait), "{wait}");
 }
 
 /// Looks at the metrics until so many polls wait.

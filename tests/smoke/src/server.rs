@@ -24,10 +24,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts that program and waits until it says where it listens.
-    pub(crate) async fn start(program: &str) -> Self {
+    /// Starts that program, with more flags than all have, and waits until it says where it listens.
+    pub(crate) async fn start(program: &str, more: &[&str]) -> Self {
         let mut process = Command::new(program)
             .args(FLAGS)
+            .args(more)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
