@@ -66,12 +66,12 @@ fn a_listed_subject_takes_few_bytes() {
         costs.push((cost(number, per_stream, simple), MOST, format!("simple, {how}")));
         let long = |nth| opaque(format!("{nth} {}", "x".repeat(500))).into();
         costs.push((cost(number, per_stream, long), MOST, format!("long, {how}")));
-        for k in 1..=standard.len() {
+        for k in [1, 2, 3, 4, 7] {
             let subject = |nth| complex(nth, &standard[..k]);
             let what = format!("complex with {k} members, {how}");
             costs.push((cost(number, per_stream, subject), k * MOST, what));
         }
-        for k in 1..=12 {
+        for k in [1, 2, 4, 12] {
             let subject = |nth| own_names(nth, k);
             let what = format!("complex with {k} names of its own, {how}");
             costs.push((cost(number, per_stream, subject), k * MOST, what));

@@ -149,7 +149,7 @@ impl IssuerState {
     }
 
     fn append_all(&mut self, appends: Vec<Append>) -> Result<Vec<Appended>, StoreError> {
-        appends.into_iter().map(|append| self.append(append)).collect()
+        appends.into_iter().map(|append| self.append(append, &[])).collect()
     }
 
     /// Whether no identifier of all these entries is taken, nor there twice. Several appends

@@ -1,10 +1,10 @@
 //! Which streams want an event: the indexes that routing asks.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::later::{Later, Removal};
-use super::types::{ListNumber, StreamNumber, TypeLists};
+use super::streams::StreamNumber;
+use super::types::{ListNumber, TypeLists};
 use crate::id::{EventType, Owner, StreamId};
 use crate::routing::{Interest, SubjectIndex};
 use crate::store::{Candidate, SubjectChange};
@@ -14,13 +14,11 @@ use crate::timestamp::Timestamp;
 
 /// The interests of the streams of one issuer.
 ///
-/// Streams have numbers here, and what an emission has to know of one stands in one place: of many
-/// streams the memory is cold, and every other place would be one more to wait for.
+/// What an emission has to know of a stream stands in one place here: of many streams the memory is
+/// cold, and every other place would be one more to wait for.
 #[derive(Debug, Default)]
 pub(super) struct Interests {
-    numbers: HashMap<StreamId, StreamNumber>,
     streams: Vec<Option<Interested>>,
-    free: Vec<StreamNumber>,
     lists: TypeLists,
     /// What streams that began with no subject have added.
     inclusions: SubjectIndex<StreamNumber>,
@@ -41,10 +39,11 @@ struct Interested {
 
 impl Interests {
     /// Takes a stream up as its record has it, or as it has changed; its subjects stay.
-    pub(super) fn set(&mut self, record: &StreamRecord) {
-        let number = self.numbers.get(&record.stream_id).copied();
-        let number = number.unwrap_or_else(|| self.new_number(&record.stream_id));
+    pub(super) fn set(&mut self, number: StreamNumber, record: &StreamRecord) {
         self.leave(number);
+        if self.streams.len() <= number {
+            self.streams.resize_with(number + 1, || None);
+        }
         let delivers = takes_entries(record).then(|| self.lists.join(record, number));
         if let Some(place) = self.streams.get_mut(number) {
             let (stream_id, owner) = (record.stream_id.clone(), Arc::new(record.owner.clone()));
@@ -53,19 +52,21 @@ impl Interests {
     }
 
     /// Forgets a stream and its subjects.
-    pub(super) fn remove(&mut self, stream: &StreamId) {
-        let Some(number) = self.numbers.remove(stream) else { return };
+    pub(super) fn remove(&mut self, number: StreamNumber, stream: &StreamId) {
         self.leave(number);
         self.inclusions.remove_stream(&number);
         self.exclusions.remove_stream(&number);
         self.later.forget(stream);
-        self.free.push(number);
     }
 
     /// Adds a subject to a stream or removes it.
-    pub(super) fn change(&mut self, record: &StreamRecord, change: &SubjectChange) {
+    pub(super) fn change(
+        &mut self,
+        number: StreamNumber,
+        record: &StreamRecord,
+        change: &SubjectChange,
+    ) {
         let (stream, default_subjects) = (&record.stream_id, record.default_subjects);
-        let Some(&number) = self.numbers.get(stream) else { return };
         match change {
             SubjectChange::Add(subject) => {
                 self.later.cancel(stream, subject);
@@ -80,27 +81,31 @@ impl Interests {
                 if *subject == Subject::of_stream(stream) => {}
             SubjectChange::Remove(subject) => {
                 self.later.cancel(stream, subject);
-                self.take_out(stream, default_subjects, subject);
+                self.take_out(number, default_subjects, subject);
             }
             SubjectChange::RemoveLater { subject, at } => {
                 let (stream, subject) = (stream.clone(), subject.clone());
-                self.later.insert(Removal { stream, default_subjects, subject }, *at);
+                let removal = Removal { stream, number, default_subjects, subject };
+                self.later.insert(removal, *at);
             }
         }
     }
 
     /// Lets removals take effect whose time has come.
     pub(super) fn settle(&mut self, now: Timestamp) {
-        while let Some(Removal { stream, default_subjects, subject }) = self.later.pop(now) {
-            self.take_out(&stream, default_subjects, &subject);
+        while let Some(removal) = self.later.pop(now) {
+            self.take_out(removal.number, removal.default_subjects, &removal.subject);
         }
     }
 
     /// Whether a stream has a subject among its own.
-    pub(super) fn of(&self, record: &StreamRecord, subject: &Subject) -> Interest {
-        let listed = |by: Vec<StreamNumber>| {
-            self.numbers.get(&record.stream_id).is_some_and(|number| by.contains(number))
-        };
+    pub(super) fn of(
+        &self,
+        number: StreamNumber,
+        record: &StreamRecord,
+        subject: &Subject,
+    ) -> Interest {
+        let listed = |by: Vec<StreamNumber>| by.contains(&number);
         let wanted = match record.default_subjects {
             _ if *subject == Subject::of_stream(&record.stream_id) => true,
             DefaultSubjects::All => !listed(self.exclusions.excluding(subject)),
@@ -109,11 +114,17 @@ impl Interests {
         if wanted { Interest::Wanted } else { Interest::NotWanted }
     }
 
-    /// The streams that want an event of that type about that subject.
+    /// The streams that want an event of that type about that subject; `own` is the stream that the
+    /// subject is that of.
     ///
     /// Beside these it costs a look at the streams that deliver the type and have removed the
     /// subject, and at those that have added the subject and do not deliver the type.
-    pub(super) fn candidates(&self, event_type: &EventType, subject: &Subject) -> Vec<Candidate> {
+    pub(super) fn candidates(
+        &self,
+        event_type: &EventType,
+        subject: &Subject,
+        own: Option<StreamNumber>,
+    ) -> Vec<(StreamNumber, Candidate)> {
         let Some(lists) = self.lists.with(event_type) else { return Vec::new() };
         let delivers = |number: &StreamNumber| {
             let list = self.interested(*number).and_then(|interested| interested.delivers);
@@ -125,17 +136,18 @@ impl Interests {
             began_with_all.filter(|number| excluding.binary_search(number).is_err()).collect();
         wanting.extend(self.inclusions.including(subject).into_iter().filter(delivers));
         // A stream always has its own subject (SSF 1.0 §8.1.4.1), also where it added none.
-        let own = subject.as_stream().and_then(|own| self.numbers.get(&own).copied());
         wanting.extend(own.filter(delivers).filter(|own| !wanting.contains(own)));
-        let found = wanting.into_iter().filter_map(|number| self.interested(number));
-        found.map(|it| Candidate::new(it.stream_id.clone(), Arc::clone(&it.owner))).collect()
+        let candidate = |number: StreamNumber| {
+            let Interested { stream_id, owner, .. } = self.interested(number)?;
+            Some((number, Candidate::new(stream_id.clone(), Arc::clone(owner))))
+        };
+        wanting.into_iter().filter_map(candidate).collect()
     }
 
-    fn take_out(&mut self, stream: &StreamId, default: DefaultSubjects, subject: &Subject) {
-        let Some(number) = self.numbers.get(stream) else { return };
+    fn take_out(&mut self, number: StreamNumber, default: DefaultSubjects, subject: &Subject) {
         match default {
-            DefaultSubjects::All => self.exclusions.insert(number, subject),
-            DefaultSubjects::None => self.inclusions.remove(number, subject),
+            DefaultSubjects::All => self.exclusions.insert(&number, subject),
+            DefaultSubjects::None => self.inclusions.remove(&number, subject),
         }
     }
 
@@ -143,16 +155,7 @@ impl Interests {
         self.streams.get(number)?.as_ref()
     }
 
-    fn new_number(&mut self, stream: &StreamId) -> StreamNumber {
-        let number = self.free.pop().unwrap_or_else(|| {
-            self.streams.push(None);
-            self.streams.len() - 1
-        });
-        self.numbers.insert(stream.clone(), number);
-        number
-    }
-
-    /// Takes back what [`set`](Self::set) did last for that stream, but for its number.
+    /// Takes back what [`set`](Self::set) did last for that stream.
     fn leave(&mut self, number: StreamNumber) {
         let interested = self.streams.get_mut(number).and_then(Option::take);
         if let Some(list) = interested.and_then(|interested| interested.delivers) {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::streams::StreamNumber;
 use crate::id::StreamId;
 use crate::stream::DefaultSubjects;
 use crate::subject::Subject;
@@ -19,6 +20,7 @@ pub(super) struct Later {
 #[derive(Debug)]
 pub(super) struct Removal {
     pub(super) stream: StreamId,
+    pub(super) number: StreamNumber,
     pub(super) default_subjects: DefaultSubjects,
     pub(super) subject: Subject,
 }

@@ -10,6 +10,7 @@ mod receiver;
 mod schedule;
 mod state;
 mod stream;
+mod streams;
 mod types;
 mod worker;
 

@@ -42,7 +42,7 @@ impl OperatorStore for MemoryStore {
         let after = after.map_or(Bound::Unbounded, Bound::Excluded);
         let state = state.of(issuer);
         let page = state.listing.range::<StreamId, _>((after, Bound::Unbounded)).take(most);
-        Ok(page.filter_map(|id| state.streams.get(id)).map(|stream| overview(stream)).collect())
+        Ok(page.filter_map(|id| state.streams.get(id)).map(overview).collect())
     }
 
     async fn overview(
@@ -65,8 +65,9 @@ impl OperatorStore for MemoryStore {
         let mut state = self.lock();
         let state = state.of(issuer);
         state.interests.settle(now);
-        let record = &state.streams.get(stream).ok_or(StoreError::NotFound)?.record;
-        Ok(state.interests.of(record, subject))
+        let number = state.streams.number(stream).ok_or(StoreError::NotFound)?;
+        let stream = state.streams.at(number).ok_or(StoreError::NotFound)?;
+        Ok(state.interests.of(number, &stream.record, subject))
     }
 
     async fn suspend(&self, issuer: &Issuer, owner: &Owner) -> Result<(), StoreError> {
@@ -107,7 +108,7 @@ impl OperatorStore for MemoryStore {
         let mut state = self.lock();
         let state = state.of(issuer);
         let mut totals = state.departed;
-        for stream in state.streams.values() {
+        for stream in state.streams.iter() {
             totals += stream.totals();
         }
         Ok(totals)

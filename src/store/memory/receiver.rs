@@ -147,7 +147,7 @@ impl IssuerState {
         if quota.tenant.is_some_and(|most| self.tenant_has(&record.owner.tenant, most as usize)) {
             return Err(StoreError::TenantStreamLimit);
         }
-        if self.streams.contains_key(&record.stream_id) {
+        if self.streams.number(&record.stream_id).is_some() {
             return Err(StoreError::IdTaken);
         }
         self.insert(record);
@@ -206,8 +206,10 @@ impl IssuerState {
         change: &SubjectChange,
     ) -> Result<(), StoreError> {
         self.owned(owner, id)?;
-        if let Some(stream) = self.streams.get(id) {
-            self.interests.change(&stream.record, change);
+        if let Some(number) = self.streams.number(id)
+            && let Some(stream) = self.streams.at(number)
+        {
+            self.interests.change(number, &stream.record, change);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use super::identities::Identities;
 use super::interest::Interests;
 use super::schedule::Schedule;
 use super::stream::{Happened, Stream, Turn};
+use super::streams::{StreamNumber, Streams};
 use crate::id::{IdempotencyKey, Issuer, Jti, Owner, StreamId};
 use crate::outbox::Happening;
 use crate::store::{Appended, LetterPlace, Overdue, Settled, StoreError, Totals};
@@ -28,8 +29,7 @@ impl State {
 /// What belongs to one issuer. Whoever changes a stream calls [`changed`](Self::changed) last.
 #[derive(Debug, Default)]
 pub(super) struct IssuerState {
-    /// Boxed, so that looking one up touches little memory and room for growth costs little.
-    pub(super) streams: HashMap<StreamId, Box<Stream>>,
+    pub(super) streams: Streams,
     /// The streams in the order in which they are listed to the operator.
     pub(super) listing: BTreeSet<StreamId>,
     /// The streams of each owner, in the order of their creation; the owners of a tenant lie beside
@@ -69,24 +69,24 @@ impl IssuerState {
         id: &StreamId,
     ) -> Result<&mut Stream, StoreError> {
         let stream = self.streams.get_mut(id).filter(|stream| stream.record.owner == *owner);
-        stream.map(Box::as_mut).ok_or(StoreError::NotFound)
+        stream.ok_or(StoreError::NotFound)
     }
 
     /// Takes a new stream up.
     pub(super) fn insert(&mut self, record: StreamRecord) {
         let id = record.stream_id.clone();
         self.owners.entry(record.owner.clone()).or_default().push(id.clone());
-        self.interests.set(&record);
-        let stream = Stream::new(record);
+        let stream = Stream::new(record.clone());
         list(&mut self.active, stream.active_at, &stream);
         list(&mut self.verified, stream.verification_at, &stream);
-        self.listing.insert(id.clone());
-        self.streams.insert(id, stream.into());
+        self.listing.insert(id);
+        let number = self.streams.insert(stream);
+        self.interests.set(number, &record);
     }
 
     /// Takes a stream and everything of it out.
-    pub(super) fn remove(&mut self, id: &StreamId) -> Option<Box<Stream>> {
-        let stream = self.streams.remove(id)?;
+    pub(super) fn remove(&mut self, id: &StreamId) -> Option<Stream> {
+        let (number, stream) = self.streams.remove(id)?;
         self.listing.remove(id);
         if let Some(streams) = self.owners.get_mut(&stream.record.owner) {
             streams.retain(|other| other != id);
@@ -94,7 +94,7 @@ impl IssuerState {
                 self.owners.remove(&stream.record.owner);
             }
         }
-        self.interests.remove(id);
+        self.interests.remove(number, id);
         self.control.remove(id);
         self.ordinary.remove(id);
         self.active.remove(&(stream.active_at, id.clone()));
@@ -108,8 +108,9 @@ impl IssuerState {
 
     /// Puts another record in the place of a stream's.
     pub(super) fn replace(&mut self, record: StreamRecord) -> Option<&mut Stream> {
-        let stream = self.streams.get_mut(&record.stream_id)?.as_mut();
-        self.interests.set(&record);
+        let number = self.streams.number(&record.stream_id)?;
+        self.interests.set(number, &record);
+        let stream = self.streams.at_mut(number)?;
         stream.replace_record(record);
         list(&mut self.active, stream.active_at, stream);
         list(&mut self.verified, stream.verification_at, stream);
@@ -161,8 +162,15 @@ impl IssuerState {
 
     /// Enters in the schedule when a stream that changed is due, and whether it holds entries.
     pub(super) fn changed(&mut self, id: &StreamId) {
-        let Some(stream) = self.streams.get_mut(id) else { return };
-        let line = stream.line();
+        if let Some(number) = self.streams.number(id) {
+            self.changed_at(number);
+        }
+    }
+
+    /// The same for the stream of that number.
+    pub(super) fn changed_at(&mut self, number: StreamNumber) {
+        let Some(stream) = self.streams.at_mut(number) else { return };
+        let (id, line) = (&stream.record.stream_id, stream.line());
         self.control.set(id, &line, stream.due(Turn::Control, usize::MAX));
         self.ordinary.set(id, &line, stream.due(Turn::Ordinary, usize::MAX));
         let holds = stream.held().is_some();
@@ -189,7 +197,7 @@ fn list(by_time: &mut BTreeSet<(Timestamp, StreamId)>, at: Timestamp, stream: &S
 /// The streams listed by a time up to `since`, and the time of the next.
 pub(super) fn overdue(
     by_time: &BTreeSet<(Timestamp, StreamId)>,
-    streams: &HashMap<StreamId, Box<Stream>>,
+    streams: &Streams,
     since: Timestamp,
     most: usize,
 ) -> Overdue {
