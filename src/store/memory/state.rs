@@ -76,12 +76,13 @@ impl IssuerState {
     pub(super) fn insert(&mut self, record: StreamRecord) {
         let id = record.stream_id.clone();
         self.owners.entry(record.owner.clone()).or_default().push(id.clone());
-        let stream = Stream::new(record.clone());
-        list(&mut self.active, stream.active_at, &stream);
-        list(&mut self.verified, stream.verification_at, &stream);
         self.listing.insert(id);
-        let number = self.streams.insert(stream);
-        self.interests.set(number, &record);
+        let number = self.streams.insert(Stream::new(record));
+        if let Some(stream) = self.streams.at(number) {
+            self.interests.set(number, &stream.record);
+            list(&mut self.active, stream.active_at, stream);
+            list(&mut self.verified, stream.verification_at, stream);
+        }
     }
 
     /// Takes a stream and everything of it out.
