@@ -1,6 +1,8 @@
 //! Secrets are planted wherever the transmitter takes some, everything is done that it can do, and
 //! whatever it shows to anybody is searched for them (design promise P13).
 
+#![expect(clippy::unwrap_used, reason = "a world that cannot be set up has failed")]
+
 use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
