@@ -1,12 +1,17 @@
 //! The operator face.
 
-use ssf_transmitter::outbox::{DeadLetterReason, Fate};
+use ssf_transmitter::outbox::{DeadLetterReason, Fate, Held};
 use ssf_transmitter::store::{
-    Backlog, LetterQuery, OperatorStore, ReceiverStore, StoreError, WorkerStore,
+    Backlog, HeldStream, LetterPlace, LetterQuery, OperatorStore, ReceiverStore, Redrive,
+    RedriveLetter, Redriven, StoreError, SweepRequest, WorkerStore,
 };
 use ssf_transmitter::stream::StreamQuota;
+use ssf_transmitter::stream::{StatusSetBy, StreamStatus};
 
-use crate::bench::{Bench, at, claim_request, delivered, fails, id, issuer, owner, record, rp};
+use crate::bench::{
+    Bench, at, body, claim_request, delivered, fails, id, issuer, jti, jtis, owner, poll_record,
+    record, rp,
+};
 
 fn expired() -> Fate {
     Fate::Dead(DeadLetterReason::AnnouncementExpired)
@@ -120,4 +125,60 @@ async fn totals_count_deleted_streams_and_add_up() {
     let totals = bench.store.totals(&issuer()).await.unwrap();
     assert_eq!((totals.accepted, totals.delivered, totals.dead), (6, 2, 2));
     assert_eq!((totals.waiting, totals.discarded_deleted), (1, 1));
+}
+
+// Operator 6: somebody else may have been there first, and nothing is done by halves.
+#[tokio::test]
+async fn a_redrive_is_all_or_nothing_and_knows_what_is_gone() {
+    let bench = Bench::with(&["s"]).await;
+    for set in ["a", "b"] {
+        bench.emit("s", set, set, at(0)).await;
+    }
+    for entry in bench.claim(at(0)).await {
+        bench.settle(&entry, expired(), at(1)).await;
+    }
+    let place = |set| LetterPlace::new(at(1), jti(set));
+    let redrive = async |letters| {
+        bench.store.redrive(&issuer(), &id("s"), Redrive::new(letters, at(2))).await
+    };
+    bench.emit("s", "taken", "k", at(0)).await;
+    let taken = RedriveLetter::new(place("b"), Some(jti("taken")));
+    let letters = vec![RedriveLetter::new(place("a"), None), taken];
+    assert!(matches!(redrive(letters).await, Err(StoreError::IdTaken)));
+    let letters = || vec![RedriveLetter::new(place("a"), None)];
+    assert_eq!(redrive(letters()).await.unwrap(), [Redriven::Done]);
+    assert_eq!(redrive(letters()).await.unwrap(), [Redriven::Gone]);
+    let overview = bench.overview("s").await;
+    assert_eq!((overview.dead_letters, overview.totals.redriven), (1, 1));
+    // What lives again is swept no more with the dead.
+    let sweep = SweepRequest::new(issuer(), at(9), at(9), 9);
+    assert_eq!(bench.store.sweep(sweep).await.unwrap().dead_letters, 1);
+    assert_eq!(jtis(&bench.claim(at(2)).await), ["taken", "a"]);
+}
+
+// Worker 11.
+#[tokio::test]
+async fn streams_that_hold_entries_are_listed_page_by_page() {
+    let bench = Bench::with(&["enabled", "paused", "stopped"]).await;
+    bench.create(poll_record("polled")).await;
+    bench.create(poll_record("silent")).await;
+    for stream in ["enabled", "paused", "stopped", "polled"] {
+        bench.emit(stream, stream, "k", at(3)).await;
+    }
+    bench.emit("polled", "second", "k", at(4)).await;
+    bench.verify("silent", "v", at(0)).await;
+    bench.set_status("paused", StreamStatus::Paused, StatusSetBy::Receiver).await;
+    bench.set_status("stopped", StreamStatus::Disabled, StatusSetBy::Receiver).await;
+    let bytes = body().as_str().len() as u64;
+    let paused = HeldStream::new(id("paused"), Held::new(1, bytes, at(3)));
+    let polled = HeldStream::new(id("polled"), Held::new(2, 2 * bytes, at(3)));
+    let page = async |after: Option<&str>, most| {
+        let after = after.map(id);
+        bench.store.held_streams(&issuer(), after.as_ref(), most).await.unwrap()
+    };
+    assert_eq!(page(None, 9).await, [paused.clone(), polled.clone()]);
+    assert_eq!(page(None, 1).await, [paused]);
+    assert_eq!(page(Some("paused"), 9).await, [polled]);
+    bench.acknowledge("polled", &["polled", "second"]).await;
+    assert_eq!(page(Some("paused"), 9).await, []);
 }

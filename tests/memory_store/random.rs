@@ -4,11 +4,13 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 use ssf_transmitter::outbox::{
-    BreakerPolicy, DeadLetterReason, Fate, Fence, Jitter, Lane, PollError, StreamReport, may_leave,
+    BreakerPolicy, DeadLetterReason, Fate, Fence, HeldLimits, Jitter, Lane, PollError,
+    StreamReport, holds, may_leave,
 };
 use ssf_transmitter::store::{
-    Acknowledgement, Claimed, HealthChange, Kept, OperatorStore, Outbox, ReceiverStore,
-    SettleBatch, Settled, Totals, WorkerStore,
+    Acknowledgement, Claimed, GiveUpHeld, HealthChange, Kept, LetterQuery, OperatorStore, Outbox,
+    ReceiverStore, Redrive, RedriveLetter, Redriven, SettleBatch, Settled, StoreError, Totals,
+    WorkerStore,
 };
 use ssf_transmitter::stream::{Delivery, StatusSetBy, StreamStatus};
 use ssf_transmitter::timestamp::Timestamp;
@@ -32,6 +34,8 @@ enum Step {
     Acknowledge { stream: usize, nth: usize, refuse: bool },
     Status { stream: usize, status: StreamStatus, by: StatusSetBy },
     Deliver { stream: usize, delivery: Delivery },
+    Redrive { stream: usize, nth: usize, anew: bool },
+    Limit { stream: usize, entries: usize },
     Recreate(usize),
     Wait(i64),
 }
@@ -59,6 +63,10 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(stream, status, by)| Step::Status { stream, status, by }),
         1 => (stream.clone(), delivery)
             .prop_map(|(stream, delivery)| Step::Deliver { stream, delivery }),
+        3 => (stream.clone(), any::<usize>(), any::<bool>())
+            .prop_map(|(stream, nth, anew)| Step::Redrive { stream, nth, anew }),
+        2 => (stream.clone(), 0..4_usize)
+            .prop_map(|(stream, entries)| Step::Limit { stream, entries }),
         1 => stream.prop_map(Step::Recreate),
         5 => (-5..40_i64).prop_map(Step::Wait),
     ]
@@ -86,6 +94,8 @@ struct World {
     sets: u32,
     /// Unsettled entries of each stream, oldest first.
     waiting: HashMap<&'static str, Vec<Waiting>>,
+    /// The dead letters of each stream.
+    dead: HashMap<&'static str, Vec<Waiting>>,
     /// The present claim of each held entry.
     held: HashMap<String, (Fence, Timestamp)>,
     /// The first token of each entry.
@@ -110,6 +120,7 @@ impl World {
             now: 1000,
             sets: 0,
             waiting: STREAMS.iter().map(|stream| (*stream, Vec::new())).collect(),
+            dead: HashMap::new(),
             held: HashMap::new(),
             tokens: HashMap::new(),
             claims: Vec::new(),
@@ -143,6 +154,10 @@ impl World {
             Step::Deliver { stream, delivery } => {
                 self.bench.change(STREAMS[stream], |record| record.delivery = delivery).await;
             }
+            Step::Redrive { stream, nth, anew } => {
+                self.redrive(STREAMS[stream], nth, anew, now).await;
+            }
+            Step::Limit { stream, entries } => self.limit(STREAMS[stream], entries, now).await,
             Step::Recreate(stream) => {
                 let (stream, store) = (STREAMS[stream], &self.bench.store);
                 let deleted = store.delete_stream(&issuer(), &rp(), &id(stream)).await.unwrap();
@@ -150,6 +165,7 @@ impl World {
                 let discarded = self.discard(stream);
                 assert_eq!(deleted.discarded, discarded);
                 self.totals.discarded_deleted += discarded;
+                self.dead.remove(stream);
             }
             Step::Wait(seconds) => self.now += seconds,
         }
@@ -272,10 +288,7 @@ impl World {
                     self.totals.delivered_unusually += u64::from(unusual_status.is_some());
                     self.end(stream.as_str(), &set);
                 }
-                Fate::Dead(_) => {
-                    self.totals.dead += 1;
-                    self.end(stream.as_str(), &set);
-                }
+                Fate::Dead(_) => self.bury(stream.as_str(), &set),
                 _ => {}
             }
         }
@@ -290,15 +303,73 @@ impl World {
         if refuse {
             let error = PollError::new("invalid_request".to_owned(), None);
             acknowledgement.errors = vec![(jti(&set), error)];
-            self.totals.dead += 1;
         } else {
             acknowledgement.acks = vec![jti(&set)];
             self.totals.delivered += 1;
         }
         let store = &self.bench.store;
         store.acknowledge(&issuer(), &rp(), &id(stream), acknowledgement).await.unwrap();
-        self.end(stream, &set);
+        if refuse {
+            self.bury(stream, &set);
+        } else {
+            self.end(stream, &set);
+        }
         self.held.remove(&set);
+    }
+
+    /// Operator 6: a dead letter waits again, behind all others, as the same SET or a new one.
+    async fn redrive(&mut self, stream: &'static str, nth: usize, anew: bool, now: Timestamp) {
+        let store = &self.bench.store;
+        let query = LetterQuery::new(usize::MAX);
+        let letters = store.dead_letters(&issuer(), &id(stream), &query).await.unwrap();
+        let dead = self.dead.entry(stream).or_default();
+        let mut sets: Vec<_> = letters.iter().map(|letter| letter.jti.as_str()).collect();
+        let mut expected: Vec<_> = dead.iter().map(|letter| letter.set.as_str()).collect();
+        sets.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(sets, expected);
+        let Some(letter) = letters.get(nth % letters.len().max(1)) else { return };
+        let at = dead.iter().position(|dead| dead.set == letter.jti.as_str()).unwrap();
+        let new = anew.then(|| format!("{}'", letter.jti));
+        let redrive = RedriveLetter::new(letter.place(), new.as_deref().map(jti));
+        let redrive = Redrive::new(vec![redrive], now);
+        let redriven = store.redrive(&issuer(), &id(stream), redrive).await;
+        if self.status(stream).await.0 == StreamStatus::Disabled {
+            assert!(matches!(redriven, Err(StoreError::StreamDisabled)));
+            return;
+        }
+        let dead = self.dead.entry(stream).or_default();
+        if dead[at].lane.is_control() {
+            assert_eq!(redriven.unwrap(), [Redriven::Refused]);
+            return;
+        }
+        assert_eq!(redriven.unwrap(), [Redriven::Done]);
+        let mut letter = dead.remove(at);
+        letter.set = new.unwrap_or(letter.set);
+        self.totals.redriven += 1;
+        self.waiting.entry(stream).or_default().push(letter);
+    }
+
+    /// Worker 12: the oldest go until the rest is as many as may be, but for those on their way.
+    async fn limit(&mut self, stream: &'static str, entries: usize, now: Timestamp) {
+        let record = self.bench.read(stream).await;
+        let mut limits = HeldLimits::default();
+        (limits.entries, limits.age) = (entries as u64, std::time::Duration::MAX);
+        let request = GiveUpHeld::new(id(stream), limits, now, usize::MAX);
+        let given_up = self.bench.store.give_up_held(&issuer(), request).await.unwrap();
+        let ordinary = self.waiting[stream].iter().filter(|entry| entry.lane == Lane::Ordinary);
+        let on_its_way =
+            |entry: &&Waiting| self.held.get(&entry.set).is_some_and(|(_, until)| *until > now);
+        let excess = ordinary.clone().count().saturating_sub(entries);
+        let excess = if holds(record.status, &record.delivery) { excess } else { 0 };
+        let oldest = ordinary.filter(|entry| !on_its_way(entry)).take(excess);
+        let oldest: Vec<String> = oldest.map(|entry| entry.set.clone()).collect();
+        assert_eq!(given_up, oldest.len() as u64);
+        self.totals.dead_by_held_limit += given_up;
+        for set in oldest {
+            self.held.remove(&set);
+            self.bury(stream, &set);
+        }
     }
 
     /// P6: every accepted entry is where it should be.
@@ -311,7 +382,7 @@ impl World {
             + totals.discarded_disabled
             + totals.discarded_deleted
             + totals.discarded_replaced;
-        assert_eq!(totals.accepted, ends + totals.waiting);
+        assert_eq!(totals.accepted + totals.redriven, ends + totals.waiting);
     }
 
     /// Whatever happened: with healthy, enabled push streams everything leaves in the end.
@@ -360,6 +431,15 @@ impl World {
         let before = waiting.len();
         waiting.retain(|entry| entry.set != set);
         waiting.len() < before
+    }
+
+    /// Moves an entry that waits to the dead letters.
+    fn bury(&mut self, stream: &str, set: &str) {
+        let (&stream, waiting) = self.waiting.get_key_value(stream).unwrap();
+        let dead = waiting.iter().find(|entry| entry.set == set).cloned();
+        self.dead.entry(stream).or_default().extend(dead);
+        self.totals.dead += 1;
+        self.end(stream, set);
     }
 
     fn discard(&mut self, stream: &'static str) -> u64 {

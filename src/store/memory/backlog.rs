@@ -80,7 +80,7 @@ impl Backlog {
 
     /// The oldest entry.
     pub(super) fn oldest(&self) -> Option<&Entry> {
-        self.entries.values().next().map(Box::as_ref)
+        self.entries.values().next().map(|entry| read(entry))
     }
 
     pub(super) fn contains(&self, jti: &Jti) -> bool {
@@ -97,8 +97,8 @@ impl Backlog {
 
     /// Ordinary entries with their numbers, oldest first.
     pub(super) fn ordinary(&self) -> impl Iterator<Item = (u64, &Entry)> {
-        let ordinary = self.entries.iter().filter(|(_, entry)| entry.order_key.is_some());
-        ordinary.map(|(number, entry)| (*number, entry.as_ref()))
+        let ordinary = self.entries.iter().filter(|(_, entry)| read(entry).order_key.is_some());
+        ordinary.map(|(number, entry)| (*number, read(entry)))
     }
 
     /// Control entries of those lanes with their numbers, in the order written.
@@ -299,7 +299,7 @@ impl Backlog {
     }
 
     fn entry(&self, number: u64) -> Option<&Entry> {
-        self.entries.get(&number).map(Box::as_ref)
+        self.entries.get(&number).map(|entry| read(entry))
     }
 
     fn insert(&mut self, entry: Entry) -> u64 {
@@ -385,6 +385,13 @@ impl Entry {
     }
 }
 
+/// All reading of entries passes here, so that tests can count how many a call touches.
+fn read(entry: &Entry) -> &Entry {
+    #[cfg(test)]
+    tests::READ.with(|read| read.set(read.get() + 1));
+    entry
+}
+
 /// When fewer than `most` of these leases last.
 fn free(leases: &BTreeSet<(Timestamp, u64)>, most: usize) -> Due {
     match most.checked_sub(1) {
@@ -394,9 +401,16 @@ fn free(leases: &BTreeSet<(Timestamp, u64)>, most: usize) -> Due {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::outbox::State;
+
+    thread_local! {
+        /// How many entries were read by this thread.
+        pub(in super::super) static READ: Cell<u64> = const { Cell::new(0) };
+    }
 
     fn in_state(state: State) -> Life {
         Life { state, ..Life::default() }

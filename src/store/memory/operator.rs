@@ -166,3 +166,78 @@ fn next_attempt(stream: &Stream, oldest_pending: Option<Timestamp>) -> Option<Ti
         Due::Never => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::backlog::tests::READ;
+    use super::*;
+    use crate::id::{Audience, ClientId, Jti, OrderKey, TenantId};
+    use crate::outbox::{DeadLetterReason, Fate, Fence, Happening, Lane};
+    use crate::set::SetBody;
+    use crate::store::NewControl;
+    use crate::stream::{Delivery, EndpointUrl, PushDelivery, StreamStatus};
+
+    const NOW: Timestamp = Timestamp::from_seconds(1000);
+
+    /// A stream with that many entries that wait, retry and are claimed, and as many dead letters.
+    fn stream(delivery: Delivery, status: StreamStatus, entries: u32) -> Stream {
+        let owner = Owner::new(TenantId::parse("t").unwrap(), ClientId::parse("c").unwrap());
+        let [issuer, audience] = ["https://tr.example.com", "https://rp.example.com"];
+        let record = StreamRecord::new(
+            Issuer::parse(issuer).unwrap(),
+            owner,
+            StreamId::parse("s").unwrap(),
+            Audience::parse(audience).unwrap(),
+            delivery,
+            NOW,
+        );
+        let mut stream = Stream::new(StreamRecord { status, ..record });
+        let body = || SetBody::from_stored("{}".into());
+        for n in 0..entries {
+            let [waits, retries, dies] =
+                ["w", "r", "d"].map(|kind| Jti::parse(format!("{kind}{n}")).unwrap());
+            let key = OrderKey::parse(format!("k{}", n % 100)).unwrap();
+            for jti in [&waits, &retries, &dies] {
+                stream.accept(jti.clone(), &key, body(), NOW);
+            }
+            let fates = [
+                (retries, Fate::Retry(NOW)),
+                (dies, Fate::Dead(DeadLetterReason::AnnouncementExpired)),
+            ];
+            for (jti, fate) in fates {
+                let fence = Fence(1);
+                stream.happen(&jti, Happening::Claim { fence, now: NOW, until: NOW }, NOW);
+                stream.happen(&jti, Happening::Settle { fence, fate }, NOW);
+            }
+        }
+        let jti = Jti::parse("control").unwrap();
+        stream.accept_control(NewControl::new(Lane::StreamUpdated, jti, body(), NOW));
+        stream
+    }
+
+    fn reads(look: impl FnOnce()) -> u64 {
+        let before = READ.get();
+        look();
+        READ.get() - before
+    }
+
+    // Operator 2, Worker 11: how many entries are touched does not depend on how many there are.
+    #[test]
+    fn what_an_overview_touches_does_not_depend_on_the_backlog() {
+        let endpoint = EndpointUrl::parse("https://rp.example.com/events").unwrap();
+        let push = Delivery::Push(PushDelivery::new(endpoint, None));
+        for delivery in [push, Delivery::Poll] {
+            for status in [StreamStatus::Enabled, StreamStatus::Paused] {
+                let touched = [1, 10_000].map(|entries| {
+                    let stream = stream(delivery.clone(), status, entries);
+                    let seen = overview(&stream);
+                    assert_eq!(seen.backlog, Backlog::Exactly(2 * u64::from(entries) + 1));
+                    assert_eq!(seen.dead_letters, u64::from(entries));
+                    [reads(|| drop(overview(&stream))), reads(|| _ = stream.held())]
+                });
+                assert_eq!(touched[0], touched[1], "{delivery:?} {status:?}");
+                assert!(touched[0][0] >= 1, "the oldest is looked at");
+            }
+        }
+    }
+}

@@ -19,18 +19,23 @@ use ssf_transmitter::outbox::{DeadLetterReason, PollError};
 use ssf_transmitter::protocol::{
     CreateStream, PollReply, PollRequest, Profile, Refusal, RequestedDelivery, SubjectRequest, Wait,
 };
-use ssf_transmitter::store::{LetterQuery, Repeated};
+use ssf_transmitter::store::{Backlog, LetterFilter, LetterQuery, Repeated};
 use ssf_transmitter::stream::{AuthorizationHeader, EndpointUrl, PushDelivery, StreamQuota};
-use ssf_transmitter::transmitter::Receivers;
+use ssf_transmitter::transmitter::{Config, Receivers};
 use ssf_transmitter::{Caller, Event, SimpleSubject, Transmitter};
 
 const ISSUER: &str = "https://tr.example.com";
 const ENDPOINT: &str = "https://rp.example.com/events";
 
 fn host(inbox: &Inbox) -> Transmitter {
+    host_with(inbox, Config::default())
+}
+
+fn host_with(inbox: &Inbox, config: Config) -> Transmitter {
     let keys = OneKey::generate(KeyId::parse("k-1").unwrap()).unwrap();
     Transmitter::builder(Issuer::parse(ISSUER).unwrap(), VecStore::default(), keys)
         .with_deliverer(inbox.clone())
+        .with_config(config)
         .build()
         .unwrap()
 }
@@ -142,6 +147,50 @@ fn a_set_that_the_receiver_refuses_is_a_dead_letter_rfc_8936_2_6() {
         let dead = transmitter.dead_letters(&stream, &LetterQuery::new(10)).await.unwrap();
         let dead: Vec<_> = dead.into_iter().map(|letter| (letter.jti, letter.reason)).collect();
         assert_eq!(dead, [(jti, DeadLetterReason::Reported(error))]);
+    });
+}
+
+#[test]
+fn a_dead_letter_is_redriven_under_a_new_jti_and_counted() {
+    block_on(async {
+        let transmitter = host(&Inbox::answering(202));
+        let receivers = transmitter.receivers();
+        let stream = create(&receivers, &receiver("rp"), RequestedDelivery::Poll).await;
+        let emission = transmitter.emit(revoked("user@example.com")).await.unwrap();
+        let jti = emission.sets[0].jti.clone();
+        let mut refusing = no_wait();
+        let error = PollError::new("invalid_key".to_owned(), None);
+        refusing.errors = vec![(jti.clone(), error)];
+        poll(&receivers, &stream, refusing).await;
+
+        let report = transmitter.redrive(&stream, LetterFilter::default()).await.unwrap();
+        assert_eq!((report.same, report.renewed), (0, 1));
+        let again = poll(&receivers, &stream, no_wait()).await;
+        let [(new, _)] = again.sets.as_slice() else { panic!("one SET: {again:?}") };
+        assert_ne!(*new, jti);
+        let totals = transmitter.totals().await.unwrap();
+        assert_eq!((totals.accepted, totals.redriven), (1, 1));
+        assert_eq!((totals.dead, totals.waiting), (1, 1));
+    });
+}
+
+#[test]
+fn what_a_stream_holds_beyond_its_limit_is_given_up_the_oldest_first() {
+    block_on(async {
+        let mut config = Config::default();
+        config.held.entries = 1;
+        let transmitter = host_with(&Inbox::answering(202), config);
+        let receivers = transmitter.receivers();
+        let stream = create(&receivers, &receiver("rp"), RequestedDelivery::Poll).await;
+        transmitter.emit(revoked("first@example.com")).await.unwrap();
+        let second = transmitter.emit(revoked("second@example.com")).await.unwrap();
+
+        assert_eq!(transmitter.run_once().await.unwrap().held.given_up, 1);
+        let overview = transmitter.overview(&stream).await.unwrap();
+        assert_eq!((overview.backlog, overview.dead_letters), (Backlog::Exactly(1), 1));
+        let left = poll(&receivers, &stream, no_wait()).await;
+        let [(jti, _)] = left.sets.as_slice() else { panic!("one SET: {left:?}") };
+        assert_eq!(*jti, second.sets[0].jti);
     });
 }
 
