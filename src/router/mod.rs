@@ -50,14 +50,13 @@ struct Asked {
     resource: Option<String>,
     caller: Option<Owner>,
     operation: Option<Operation>,
-    /// The public document that was asked for.
-    document: Option<&'static str>,
+    /// What path and method mean, in a word for logs and metrics, whoever asked.
+    meant: Option<&'static str>,
 }
 
 impl Asked {
-    /// What was asked for, in a word.
     fn word(&self) -> &'static str {
-        self.operation.map(Operation::as_str).or(self.document).unwrap_or("unclear")
+        self.meant.unwrap_or("unclear")
     }
 }
 
@@ -108,11 +107,12 @@ impl Router {
             Some(
                 public @ (Endpoint::Metadata | Endpoint::Jwks | Endpoint::ResourceMetadata(_)),
             ) => {
-                asked.document = documents::name(&public);
+                asked.meant = documents::name(&public);
                 documents::answer(&self.receivers, &public, request).await.map_err(Failure::from)
             }
             Some(protected) => {
                 asked.resource = self.resource(&protected, path);
+                asked.meant = meant(&protected, request.method()).map(Operation::as_str);
                 self.protected(&protected, request, asked).await
             }
         };
@@ -248,10 +248,8 @@ impl Router {
         let check = |operation: &Operation| {
             self.receivers.profile().access.check(*operation, &caller.scopes).map(|()| *operation)
         };
-        // RFC 9110 §9.3.2: HEAD reads what GET reads.
-        let method = if *method == Method::HEAD { &Method::GET } else { method };
-        if let Some((_, operation)) = operations.iter().find(|(known, _)| known == method) {
-            return check(operation);
+        if let Some(operation) = meant(endpoint, method) {
+            return check(&operation);
         }
         // 403 comes before 405: who may do nothing here is not told what there is to do.
         let checks = operations.iter().map(|(_, operation)| check(operation));
@@ -269,6 +267,14 @@ impl Router {
             _ => self.receivers.paths().url(&Endpoint::ResourceMetadata(path.to_owned())),
         }
     }
+}
+
+/// The operation that the method means at the endpoint.
+fn meant(endpoint: &Endpoint, method: &Method) -> Option<Operation> {
+    // RFC 9110 §9.3.2: HEAD reads what GET reads.
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    let (operations, _) = operations(endpoint);
+    operations.iter().find(|(known, _)| known == method).map(|(_, operation)| *operation)
 }
 
 /// The operations of an endpoint with their methods, the one that needs least first, and the value

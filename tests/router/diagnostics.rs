@@ -22,8 +22,8 @@ fn every_refusal_is_logged_with_tracking_id_client_operation_status_and_cause() 
     let nobody = "tenant=\"\" client=\"\"";
     for (call, who, operation, status, cause) in [
         (get("/nothing"), nobody, "unclear", 404, "there is nothing at this path"),
-        (get("/ssf/streams").token("wrong"), nobody, "unclear", 401, "nobody has this token"),
-        (get("/ssf/streams").token(NOTHING), known, "unclear", 403, "the scope `ssf.read`"),
+        (get("/ssf/streams").token("wrong"), nobody, "read_stream", 401, "nobody has this token"),
+        (get("/ssf/streams").token(NOTHING), known, "read_stream", 403, "the scope `ssf.read`"),
         (
             post("/ssf/streams", &json!({"description": 1})),
             known,
@@ -150,7 +150,7 @@ fn requests_are_counted_by_operation_and_status() {
         "read_keys 200 1",
         "read_stream 200 2",
         "read_stream 400 1",
-        "unclear 401 1",
+        "read_stream 401 1",
         "unclear 404 1",
     ];
     assert_eq!(counted, expected);
