@@ -348,8 +348,15 @@ mod tests {
         }
         let error = health.last_error.clone().map(|error| error.what);
         assert_eq!(error.as_deref(), Some("not sent: secret not opened"));
-        // A day of ours is no day of the receiver's.
-        assert_eq!(fail(&mut health, false, now), Verdict::GoOn);
+    }
+
+    #[test]
+    fn a_day_of_ours_is_no_day_of_the_receivers() {
+        let mut health = Health::default();
+        assert_eq!(fail(&mut health, false, at(0)), Verdict::BreakerOpened);
+        let hindered = StreamReport::Hindered { what: Hindrance::Authorization };
+        health.record(&hindered, &BreakerPolicy::default(), at(10), Jitter::NONE);
+        assert_eq!(fail(&mut health, false, at(100_000)), Verdict::GoOn);
     }
 
     #[test]
