@@ -1,10 +1,11 @@
-//! Whatever way the same snapshots come in, the same events follow.
+//! Whatever way the same snapshots come in, the same events follow; and no JSON does harm.
 
 use proptest::prelude::*;
-use serde_json::json;
-use ssf_transmitter::lifecycle::{Mode, Report};
+use serde_json::{Value, json};
+use ssf_transmitter::lifecycle::{Conditions, Mode, Report, evaluate, presets, scim};
 use ssf_transmitter::testkit::block_on;
 
+use crate::histories::{NOW, identity};
 use crate::world::{World, enters, on_s, report};
 
 /// Snapshots of three identities, in the order in which their source made them.
@@ -29,6 +30,88 @@ fn one_by_one(reports: impl IntoIterator<Item = Report>) -> Vec<String> {
         block_on(world.monitor.upsert(report)).unwrap();
     }
     world.events()
+}
+
+/// JSON out of the words that documents, reports and messages are made of.
+fn json_of_words() -> impl Strategy<Value = Value> {
+    let words = || {
+        prop::sample::select(
+            "version conditions name when attribute enters leaves changes from to while holds of \
+             equals one_of is at_least below contains not any all case emit event_type subject \
+             format email members reason $from $of $optional $concat $now digests event_types \
+             id attributes removed schemas Operations op path value replace add remove seconds \
+             emails[type~eq~\"a\"].b a.b[ /a~ /a/0 urn:x:y[z~pr] before last missing ignored \
+             https://schemas.openid.net/secevent/caep/event-type/session-revoked \
+             urn:ietf:params:scim:api:messages:2.0:PatchOp \
+             urn:ietf:params:scim:schemas:core:2.0:User"
+                .split(' ')
+                .map(|word| word.replace("~eq~", " eq ").replace("~pr", " pr"))
+                .collect::<Vec<_>>(),
+        )
+    };
+    let leaf = prop_oneof![
+        8 => words().prop_map(Value::from),
+        2 => (-1_i64..3).prop_map(Value::from),
+        1 => Just(Value::Null),
+        1 => any::<bool>().prop_map(Value::from),
+        1 => any::<f64>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 60, 5, move |inner| {
+        prop_oneof![
+            1 => prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            3 => prop::collection::btree_map(words(), inner, 0..5)
+                .prop_map(|members| members.into_iter().collect()),
+        ]
+    })
+}
+
+/// A document with that in the place of one of its parts.
+fn document(part: usize, value: &Value) -> Value {
+    let user = json!({"format": "email", "email": {"$from": "/email"}});
+    let mut document = json!({"version": 1, "digests": [], "conditions": [
+        presets::leaver("s", &json!(["gone"]), &user), presets::risk_level("risk", &user)
+    ]});
+    let parts = [
+        "/conditions/0/when",
+        "/conditions/0/when/enters",
+        "/conditions/0/emit/subject",
+        "/conditions/0/emit/subject/email",
+        "/conditions/1/emit/members",
+        "/conditions/1/emit/members/current_level",
+        "/conditions/0/emit/reason",
+        "/digests",
+    ];
+    *document.pointer_mut(parts[part % parts.len()]).unwrap() = value.clone();
+    document
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn no_json_makes_reading_panic(
+        value in json_of_words(), part in 0..8_usize, state in json_of_words(),
+    ) {
+        for document in [value.clone(), document(part, &value)] {
+            match Conditions::parse(&document) {
+                Err(mistakes) => prop_assert!(!mistakes.list().is_empty()),
+                // What is read is written as it came, and works on any state.
+                Ok(conditions) => {
+                    prop_assert_eq!(serde_json::to_value(&conditions).unwrap(), document);
+                    let object = state.as_object().cloned().unwrap_or_default();
+                    let after = conditions.snapshot(&identity(), None, &object);
+                    let before = conditions.absent(None);
+                    let _ = evaluate(&conditions, &identity(), &before, &after, NOW);
+                }
+            }
+        }
+        let _ = Report::parse(&value);
+        let resource = state.as_object().cloned().unwrap_or_default();
+        let operation = json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [value]
+        });
+        let _ = scim::patch(&resource, &operation);
+    }
 }
 
 proptest! {
