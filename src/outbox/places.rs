@@ -101,10 +101,14 @@ impl Places {
         let most = if control { share.all } else { share.ordinary };
         let free = least(self.free_in_all(), most.saturating_sub(taken));
         match pace {
-            Pace::Unknown if !control => {
-                least(free, self.limits.unknown.saturating_sub(self.unknown))
+            Pace::Unknown => {
+                let kept = if control { share.all - share.ordinary } else { 0 };
+                let most = self.limits.unknown.saturating_add(kept);
+                // Those that turned out slow stand in their way, not in that of the prompt.
+                let beside = self.slow.saturating_sub(self.limits.slow.all);
+                least(free, most.saturating_sub(self.unknown.saturating_add(beside)))
             }
-            Pace::Unknown | Pace::Prompt | Pace::Slow => free,
+            Pace::Prompt | Pace::Slow => free,
         }
     }
 
@@ -185,6 +189,14 @@ mod tests {
     }
 
     #[test]
+    fn pushes_that_turned_out_slow_leave_half_to_those_that_are_known_to_answer() {
+        let limits = PlaceLimits::new(64, 64);
+        let places = taken(limits, Pace::Slow, 16 + 24);
+        let free = [Pace::Unknown, Pace::Prompt].map(|pace| places.free(ORDINARY, pace));
+        assert_eq!(free, [0, 24]);
+    }
+
+    #[test]
     fn a_place_is_kept_for_control_entries() {
         let limits = PlaceLimits::new(64, 64);
         let full = taken(limits, Pace::Prompt, 42);
@@ -192,7 +204,7 @@ mod tests {
         let full = taken(limits, Pace::Slow, 14);
         assert_eq!([ORDINARY, CONTROL].map(|lane| full.free(lane, Pace::Slow)), [0, 2]);
         let full = taken(limits, Pace::Unknown, 24);
-        assert_eq!(full.free(CONTROL, Pace::Unknown), 24);
+        assert_eq!(full.free(CONTROL, Pace::Unknown), 6);
     }
 
     #[test]

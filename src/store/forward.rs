@@ -112,8 +112,9 @@ macro_rules! forward {
                 owner: &Owner,
                 stream: &StreamId,
                 tokens: Vec<KeepToken>,
+                hide: Option<Timestamp>,
             ) -> Result<Vec<Kept>, StoreError> {
-                (**self).keep_polled(issuer, owner, stream, tokens).await
+                (**self).keep_polled(issuer, owner, stream, tokens, hide).await
             }
 
             async fn touch(

@@ -124,12 +124,14 @@ pub enum StoreError {
 /// 9. `hand_out` returns unsettled entries of a poll stream that may leave ([`may_leave`]), control
 ///    entries first, then oldest first, at most `most`. It claims nothing: the same entries are
 ///    returned again until they are acknowledged. A push stream is [`StoreError::NotFound`].
-///    With `hidden_until`, the entries it returns are hidden until then: no call returns them, nor
-///    any younger entry of the order key of a hidden one, nor, while a control entry is hidden, a
-///    younger control entry. What is hidden counts for neither `entries` nor `more`. A change of
-///    the stream's delivery hides nothing any more.
+///    Nor does it return an entry that is hidden, any younger entry of the order key of a hidden
+///    one, or, while a control entry is hidden, a younger control entry; they do not count for
+///    `more` either.
 /// 10. `keep_polled` is [`WorkerStore::keep_tokens`] for handed-out entries: the first token wins
 ///     and is returned; entries that are gone or whose fence is old are returned as [`Kept::Gone`].
+///     With `hide`, entries whose token is kept are hidden until then; those that another call has
+///     hidden meanwhile, or that stand behind one it has, are [`Kept::Gone`]. A stream that starts
+///     again or whose delivery changes hides nothing any more.
 /// 11. `touch` notes that the receiver was active, for `inactivity_timeout`.
 /// 12. `wait_for_change` returns when another process may have emitted to what is watched, or
 ///     changed it, since the mark; or at once when the store knows that none can or cannot tell.
@@ -211,13 +213,14 @@ pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
         request: HandOutRequest,
     ) -> Result<HandOut, StoreError>;
 
-    /// Keeps the tokens of handed-out entries.
+    /// Keeps the tokens of handed-out entries, and hides them from other polls until a time.
     async fn keep_polled(
         &self,
         issuer: &Issuer,
         owner: &Owner,
         stream: &StreamId,
         tokens: Vec<KeepToken>,
+        hide: Option<Timestamp>,
     ) -> Result<Vec<Kept>, StoreError>;
 
     /// Notes that the receiver was active.
@@ -301,7 +304,8 @@ pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
 ///     its creation.
 /// 14. With [`Tokens::SignedBy`], `claim` returns only entries that have been tried and whose kept
 ///     token is to be sent again and was signed by one of those keys; they need not wait until a key
-///     signs again.
+///     signs again. Ordinary entries do not overtake a control entry of their stream whose turn it
+///     is.
 ///
 /// [`HeldLimits::exceeded`]: crate::outbox::HeldLimits::exceeded
 /// [`Life::after`]: crate::outbox::Life::after

@@ -140,7 +140,7 @@ impl TransmitterBuilder {
             issuer: self.issuer,
             signer: Signer::default(),
             wakes: Arc::new(Wakes::default()),
-            upkeep: Schedule::default(),
+            upkeep: Schedule::new(&self.config),
             diagnostics: Diagnostics::new(self.observer),
             profile: self.profile,
             held: HeldSchedule::default(),

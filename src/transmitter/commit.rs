@@ -1,6 +1,7 @@
 //! Committing a change of a stream, whoever decided it.
 
 use super::Core;
+use super::upkeep::Noted;
 use super::wakes::Wakes;
 use crate::hooks::{Notice, PauseCause};
 use crate::id::StreamId;
@@ -46,6 +47,7 @@ impl Core {
         let update = StreamUpdate { queue, announce, ..StreamUpdate::new(record, before.version) };
         let same = update.record.generation == before.generation;
         let deliveries = if same { Deliveries::GoOn } else { Deliveries::End };
+        self.note(Noted::Enabled, update.record.updated_at);
         let changing = self.changing(&update.record.stream_id, deliveries);
         let record = changing.over(store.update_stream(update).await)?;
         if holds(record.status, &record.delivery) {

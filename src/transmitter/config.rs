@@ -14,10 +14,20 @@ pub struct Config {
     pub default_subjects: DefaultSubjects,
     /// How long events go on after a receiver removed their subject. Default: not at all.
     pub removal_grace: Duration,
+    /// How long after its last verification, whoever started that, the transmitter starts one on an
+    /// enabled stream, of its own accord and without a `state` (SSF 1.0 §8.1.4). How long it took is
+    /// in the stream's health; what follows from one that fails is the host's to decide. Default:
+    /// never.
+    pub verification_interval: Option<Duration>,
     /// After how long without activity of its receiver a stream is paused. Default: never.
     pub inactivity_timeout: Option<Duration>,
     /// How long a poll waits for a SET. Default: 25 s.
     pub poll_timeout: Duration,
+    /// How long what a poll was answered with is answered to no other poll of the stream, nor
+    /// younger SETs of the same order keys: for receivers that poll in parallel. Several of their
+    /// polls may wait at once. Default: not at all, so that every poll gets all that is not
+    /// acknowledged.
+    pub visibility_window: Option<Duration>,
     /// The most SETs in the answer to a poll. Default: 100.
     pub poll_batch: usize,
     /// How long a push may take, from connecting to the last byte of the answer. Default: 15 s.
@@ -63,8 +73,10 @@ impl Default for Config {
         Self {
             default_subjects: DefaultSubjects::All,
             removal_grace: Duration::ZERO,
+            verification_interval: None,
             inactivity_timeout: None,
             poll_timeout: Duration::from_secs(25),
+            visibility_window: None,
             poll_batch: 100,
             push_deadline: Duration::from_secs(15),
             lease: Duration::from_secs(60),
@@ -97,6 +109,9 @@ pub enum ConfigError {
     /// Streams would be paused while their receivers wait.
     #[error("the inactivity timeout must be at least 100 ms")]
     TimeoutTooShort,
+    /// Receivers would get nothing but verifications.
+    #[error("the verification interval must be at least 1 s")]
+    VerificationTooOften,
     /// Nothing could be delivered.
     #[error("push deadline, poll batch, pushes, those per stream and per host must not be zero")]
     Zero,
@@ -115,6 +130,9 @@ impl Config {
         let counts = [self.poll_batch, self.pushes, self.pushes_per_stream, self.pushes_per_host];
         if counts.contains(&0) || self.push_deadline.is_zero() {
             return Err(ConfigError::Zero);
+        }
+        if self.verification_interval.is_some_and(|interval| interval < Duration::from_secs(1)) {
+            return Err(ConfigError::VerificationTooOften);
         }
         if self.inactivity_timeout.is_some_and(|timeout| timeout < Duration::from_millis(100)) {
             return Err(ConfigError::TimeoutTooShort);

@@ -1,5 +1,6 @@
 //! Emission: an event becomes one entry per interested stream.
 
+use super::upkeep::Noted;
 use super::{Transmitter, mint};
 use crate::diagnostics::{self, Told};
 use crate::error::Error;
@@ -78,6 +79,9 @@ impl Transmitter {
             event.subject().clone(),
             now,
         );
+        if event.idempotency_key().is_some() {
+            core.note(Noted::IdempotencyKey, now);
+        }
         let candidates = outbox.candidates(&query).await?;
         if !candidates.is_empty() {
             core.held.grown(body.as_str().len() as u64, &core.config.held, now);

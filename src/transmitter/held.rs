@@ -45,6 +45,8 @@ const LIMIT: PauseCause = PauseCause::Operator;
 const APART: Duration = Duration::from_secs(10);
 /// Emissions of other processes are theirs to look after; this is for those without a worker.
 const SELDOM: Duration = Duration::from_secs(3600);
+/// As long as nothing is held, no look is needed.
+const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
 /// The most streams or entries that one call handles, and the most calls for one stream or all.
 const BATCH: usize = 1000;
 const ROUNDS: usize = 1000;
@@ -68,6 +70,11 @@ impl HeldSchedule {
     /// A stream may hold more than when this process last looked.
     pub(super) fn changed(&self) {
         self.change(|looks| looks.next = looks.soon());
+    }
+
+    /// Another process may have emitted.
+    pub(super) fn elsewhere(&self) {
+        self.change(|looks| looks.next = looks.next.min(looks.last.after(SELDOM)));
     }
 
     /// A stream holds that much, so there is room for no more than the rest.
@@ -94,16 +101,16 @@ impl Looks {
 
 impl Transmitter {
     /// Looks at what streams hold, if that is due, and says what came of it. When it is due again,
-    /// [`Core::held_due`] knows.
+    /// [`Core::upkeep_due`] knows.
     pub(super) async fn limit_held(&self) -> Result<HeldReport, Error> {
         let now = self.core.clock.now();
         let mut report = HeldReport::default();
-        if now < self.core.held_due() {
+        if self.core.held_due().is_none_or(|due| now < due) {
             return Ok(report);
         }
         // Written first: what fails is tried again in its time, not all the time.
         let limits = &self.core.config.held;
-        let (next, mut due) = (now.after(APART), now.after(SELDOM));
+        let (next, mut due) = (now.after(APART), NEVER);
         let room =
             Looks { last: now, next, entries_left: limits.entries, bytes_left: limits.bytes };
         self.core.held.change(|looks| *looks = room);
@@ -232,7 +239,7 @@ impl Transmitter {
 
 impl Core {
     /// When what streams hold is next to be looked at.
-    pub(super) fn held_due(&self) -> Timestamp {
-        self.held.change(|_| ()).next
+    pub(super) fn held_due(&self) -> Option<Timestamp> {
+        Some(self.held.change(|_| ()).next).filter(|next| *next < NEVER)
     }
 }

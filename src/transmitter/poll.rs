@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use futures_util::future::{Either, select};
 
 use super::Receivers;
+use super::upkeep::Noted;
 use super::wakes::{Place, Woken};
 use crate::auth::Caller;
 use crate::clock::Slept;
@@ -47,7 +48,14 @@ impl Receivers {
                 .store
                 .acknowledge(&core.issuer, &caller.owner, stream, acknowledgement)
                 .await?;
+            if !done.dead.is_empty() {
+                core.note(Noted::DeadLetter, now);
+            }
             self.tell_settled(stream, done, errors);
+            if core.config.visibility_window.is_some() {
+                // What stood behind is shown to those that wait.
+                core.wakes.wake_polls(stream);
+            }
         }
         self.touch(&caller.owner, stream, now).await?;
         let most = max_events.unwrap_or(usize::MAX).min(core.config.poll_batch);
@@ -55,7 +63,7 @@ impl Receivers {
             return Ok(PollReply::default());
         }
         match wait {
-            Wait::Not => self.sets(caller, stream, most, now).await,
+            Wait::Not => Ok(self.sets(caller, stream, most, now).await?.reply),
             Wait::ForEvents => self.wait_for_sets(caller, stream, most, now).await,
         }
     }
@@ -82,23 +90,27 @@ impl Receivers {
         let deadline = now.after(self.core.config.poll_timeout);
         // The first look also shows that the stream is the caller's to poll: only then may this
         // poll take the place of one that waits.
-        let reply = self.sets(caller, stream, most, now).await?;
+        let Sets { reply, .. } = self.sets(caller, stream, most, now).await?;
         if !reply.sets.is_empty() {
             return Ok(reply);
         }
+        // One poll waits per stream; of receivers that poll in parallel, a few.
+        let window = self.core.config.visibility_window;
+        let waiting = window.map_or(1, |_| PARALLEL_POLLS);
         // Taken before the next look, so that an emission in between is not missed.
-        let place = self.core.wakes.poll_place(stream);
+        let place = self.core.wakes.poll_place(stream, waiting);
         let _waits = PollWaits::begin();
         let mut now = now;
         loop {
             let mark = self.store.change_mark();
-            let reply = self.sets(caller, stream, most, now).await?;
+            let Sets { reply, shown_at } = self.sets(caller, stream, most, now).await?;
             if !reply.sets.is_empty() {
                 return Ok(reply);
             }
             // A receiver that waits is active: that is noted again while it waits.
             let noted = self.core.config.inactivity_timeout.map(|timeout| now.after(timeout / 2));
-            let until = noted.map_or(deadline, |noted| noted.min(deadline));
+            let until = [noted, shown_at].into_iter().flatten().chain([deadline]).min();
+            let until = until.unwrap_or(deadline);
             let look = self.change_on(&place, stream, mark, until).await;
             now = self.core.clock.now();
             match look {
@@ -139,12 +151,13 @@ impl Receivers {
         stream: &StreamId,
         most: usize,
         now: Timestamp,
-    ) -> Result<PollReply, Error> {
+    ) -> Result<Sets, Error> {
         let (issuer, owner) = (&self.core.issuer, &caller.owner);
         let request = HandOutRequest::new(most, now);
         let out = self.store.hand_out(issuer, owner, stream, request).await?;
+        let shown_at = out.hidden_until;
         if out.entries.is_empty() {
-            return Ok(PollReply::default());
+            return Ok(Sets { reply: PollReply::default(), shown_at });
         }
         let mut more = out.more;
         let tokens = match self.core.sign(&out.entries, now).await {
@@ -161,13 +174,25 @@ impl Receivers {
                 tokens
             }
         };
-        let kept = self.store.keep_polled(issuer, owner, stream, tokens.clone()).await?;
+        let hidden_until = self.core.config.visibility_window.map(|window| now.after(window));
+        let kept =
+            self.store.keep_polled(issuer, owner, stream, tokens.clone(), hidden_until).await?;
         let answered = tokens.into_iter().zip(kept).filter_map(|(asked, kept)| match kept {
             Kept::Token { token, .. } => Some((asked.jti, token.compact)),
             Kept::Gone => None,
         });
-        Ok(PollReply { sets: answered.collect(), more })
+        Ok(Sets { reply: PollReply { sets: answered.collect(), more }, shown_at })
     }
+}
+
+/// The most polls that wait on a stream whose receiver polls in parallel.
+const PARALLEL_POLLS: usize = 8;
+
+/// What a look for SETs found.
+struct Sets {
+    reply: PollReply,
+    /// When the first of those is shown that other polls were answered with.
+    shown_at: Option<Timestamp>,
 }
 
 /// How a wait of a poll ended.

@@ -11,8 +11,9 @@ use std::time::Duration;
 use futures_util::future::{AbortRegistration, Abortable, Either, FutureExt, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::push::Progress;
+use super::push::{AFTER_TROUBLE, Progress};
 use super::send::Outgoing;
+use super::upkeep::Noted;
 use super::wakes::{Delivery as Guard, Place};
 use super::{Core, Transmitter};
 use crate::clock::Clock;
@@ -26,13 +27,20 @@ use crate::outbox::{
 };
 use crate::store::{
     ChangeMark, ClaimRequest, Claimed, Claims, HealthChange, Kept, Route, SettleBatch, Settled,
-    Settlement, Watched,
+    Settlement, Tokens, Watched,
 };
 use crate::stream::{Delivery, StreamStatus};
 use crate::timestamp::Timestamp;
 
 /// The most entries of one claim: signing them leaves the lease the time that pushing needs.
 const BATCH: usize = 64;
+/// While pushes are under way, rounds begin at least this far apart, so that each settles and
+/// claims for many;
+const PACE: Duration = Duration::from_millis(10);
+/// unless so many pushes have ended.
+const ENOUGH: usize = 32;
+/// How often retries that are signed already are looked for while the keys rest.
+const RESTING: Duration = Duration::from_secs(1);
 /// The least wait when the store has work that cannot be claimed.
 const LEAST_WAIT: Duration = Duration::from_millis(100);
 /// Why a stream is paused, as its receiver is told: the same whatever the cause, which would tell
@@ -53,6 +61,10 @@ pub(super) struct Pump<'t> {
     /// How many of them the store refused to settle: they are tried again when that is due, not
     /// in a spin.
     unsettled: usize,
+    /// When the last round began.
+    round_at: Timestamp,
+    /// When signed retries were last looked for.
+    looked_at: Option<Timestamp>,
     progress: Progress,
 }
 
@@ -75,9 +87,15 @@ struct Attempted {
 }
 
 /// What ended a wait.
+#[derive(Clone, Copy)]
 pub(super) enum Next {
     Stop,
-    Work,
+    /// The time that was waited for has come.
+    Due,
+    /// Something happened here, or a push ended.
+    Here,
+    /// Another process may have done something.
+    Elsewhere,
 }
 
 impl<'t> Pump<'t> {
@@ -90,6 +108,8 @@ impl<'t> Pump<'t> {
             held: HashMap::new(),
             finished: Vec::new(),
             unsettled: 0,
+            round_at: Timestamp::default(),
+            looked_at: None,
             progress: Progress::default(),
         }
     }
@@ -110,20 +130,50 @@ impl<'t> Pump<'t> {
         .await
     }
 
+    /// Does the upkeep that is due and a turn of pushing, and says when there is next something to
+    /// do.
+    pub(super) async fn round(
+        &mut self,
+        on_trouble: &(impl Fn(&Error) + Sync),
+    ) -> Option<Timestamp> {
+        let transmitter = self.transmitter;
+        // Upkeep that fails keeps nobody from pushing.
+        if let Err(trouble) = self.beside(transmitter.upkeep()).await {
+            on_trouble(&trouble);
+        }
+        if let Err(trouble) = self.beside(transmitter.limit_held()).await {
+            on_trouble(&trouble);
+        }
+        let due = self.turn().await.unwrap_or_else(|trouble| {
+            on_trouble(&trouble);
+            Some(transmitter.core.clock.now().after(AFTER_TROUBLE))
+        });
+        due.into_iter().chain(self.core.upkeep_due()).min()
+    }
+
     /// Settles what is over, claims what there is room for, and says when there is next something
     /// to push.
     pub(super) async fn turn(&mut self) -> Result<Option<Timestamp>, Error> {
+        self.round_at = self.core.clock.now();
         self.settle().await?;
         loop {
             match self.fill().await? {
                 Filled::MayHaveMore => {}
                 // What is due but was not claimed waits for something else: not too eagerly.
                 Filled::Until(due) => {
-                    let soonest = self.core.clock.now().after(LEAST_WAIT);
-                    return Ok(due.map(|due| due.max(soonest)));
+                    let now = self.core.clock.now();
+                    let due = due.map(|due| due.max(now.after(LEAST_WAIT)));
+                    return Ok(due.into_iter().chain(self.next_place(now)).min());
                 }
             }
         }
+    }
+
+    /// When a push that is under way next leaves its place to others because it takes long.
+    fn next_place(&self, now: Timestamp) -> Option<Timestamp> {
+        let slow_after = self.core.config.slow_after;
+        let from = self.running.values().map(|running| running.since.after(slow_after));
+        from.filter(|from| *from > now).min()
     }
 
     /// When there is next something to push.
@@ -132,14 +182,16 @@ impl<'t> Pump<'t> {
         if self.transmitter.deliverer.is_none() {
             return Ok(None);
         }
-        let Claims { next_due, .. } = self.claim(0, now).await?;
-        Ok(self.after_rest(next_due, now))
+        let Claims { next_due, .. } = self.claim(0, Tokens::Any, now).await?;
+        let Some(rest) = self.core.keys_rest_until(now) else { return Ok(next_due) };
+        // While the keys rest, only what is signed already goes.
+        let signed = self.claim(0, self.signed_already(now), now).await?.next_due;
+        Ok(signed.into_iter().chain(next_due.map(|due| due.max(rest))).min())
     }
 
-    /// Nothing is pushed while the keys rest.
-    fn after_rest(&self, due: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
-        let rest = self.core.keys_rest_until(now);
-        due.map(|due| rest.map_or(due, |rest| due.max(rest)))
+    /// The entries that can be sent while nothing can be signed.
+    fn signed_already(&self, now: Timestamp) -> Tokens {
+        Tokens::SignedBy(self.core.published_keys(now))
     }
 
     /// The places, those of the pushes under way taken. A push that has gone on for long takes a
@@ -154,7 +206,12 @@ impl<'t> Pump<'t> {
         places
     }
 
-    async fn claim(&mut self, most: usize, now: Timestamp) -> Result<Claims, Error> {
+    async fn claim(
+        &mut self,
+        most: usize,
+        tokens: Tokens,
+        now: Timestamp,
+    ) -> Result<Claims, Error> {
         let core = self.core;
         let mut request = ClaimRequest::new(
             core.issuer.clone(),
@@ -165,6 +222,7 @@ impl<'t> Pump<'t> {
             core.config.pushes_per_stream,
         );
         request.places = self.places(now);
+        request.tokens = tokens;
         Ok(self.beside(self.transmitter.store.claim(request)).await?)
     }
 
@@ -172,11 +230,24 @@ impl<'t> Pump<'t> {
     pub(super) async fn fill(&mut self) -> Result<Filled, Error> {
         let Some(deliverer) = &self.transmitter.deliverer else { return Ok(Filled::Until(None)) };
         let (core, now) = (self.core, self.core.clock.now());
-        if let Some(rest) = core.keys_rest_until(now) {
-            return Ok(Filled::Until(Some(rest)));
+        if self.running.len() >= core.config.pushes {
+            // Room comes only when a push ends.
+            return Ok(Filled::Until(None));
         }
+        let rest = core.keys_rest_until(now);
+        let tokens = match rest {
+            None => Tokens::Any,
+            Some(rest) => match self.looked_at.map(|at| at.after(RESTING)) {
+                Some(next) if now < next => return Ok(Filled::Until(Some(next.min(rest)))),
+                Some(_) | None => {
+                    self.looked_at = Some(now);
+                    self.signed_already(now)
+                }
+            },
+        };
         let lease_until = now.after(core.config.lease);
-        let Claims { entries: claimed, next_due } = self.claim(BATCH, now).await?;
+        let Claims { entries: claimed, next_due } = self.claim(BATCH, tokens, now).await?;
+        let next_due = next_due.into_iter().chain(rest).min();
         if claimed.is_empty() {
             return Ok(Filled::Until(next_due));
         }
@@ -187,18 +258,16 @@ impl<'t> Pump<'t> {
         // From here on a change of a stream finds its deliveries and cancels them.
         let guards: Vec<_> =
             claimed.iter().map(|entry| core.wakes.delivery(&entry.route.stream_id)).collect();
-        let kept = match self.beside(self.transmitter.sign_and_keep(&claimed, now)).await {
-            Ok(kept) => kept,
-            Err(error) => {
-                self.hand_back(claimed.iter().map(|entry| &entry.jti)).await?;
-                return Err(error);
-            }
+        let signed = self.beside(self.transmitter.sign_and_keep(&claimed, now)).await;
+        let (mut kept, trouble) = match signed {
+            Ok(signed) => signed,
+            Err(error) => (HashMap::new(), Some(error)),
         };
         // No request starts that could end after its lease, by whichever clock.
         let in_time = core.clock.now().after(core.config.lease_for_push()) <= lease_until;
         let mut unsent = Vec::new();
-        for ((entry, kept), guard) in claimed.iter().zip(kept).zip(guards) {
-            let push = match kept {
+        for (entry, guard) in claimed.iter().zip(guards) {
+            let push = match kept.remove(&entry.jti).unwrap_or(Kept::Gone) {
                 Kept::Token { token, route } if in_time => Outgoing::new(route, token.compact),
                 Kept::Token { .. } | Kept::Gone => None,
             };
@@ -213,6 +282,9 @@ impl<'t> Pump<'t> {
         // Where nothing could be sent, another claim would find the same.
         let more = claimed.len() == BATCH && unsent.len() < claimed.len();
         self.hand_back(unsent).await?;
+        if let Some(trouble) = trouble {
+            return Err(trouble);
+        }
         Ok(if more { Filled::MayHaveMore } else { Filled::Until(next_due) })
     }
 
@@ -263,6 +335,9 @@ impl<'t> Pump<'t> {
         let store = &*self.transmitter.store;
         let mut elsewhere = pin!(core.change_elsewhere(store, Watched::AllStreams, mark));
         let mut sleep = due.map(|due| core.clock.sleep_until(due));
+        let paced_until = self.round_at.after(PACE);
+        let mut pace = core.clock.sleep_until(paced_until);
+        let mut happened = None;
         poll_fn(|context| {
             if stop.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Next::Stop);
@@ -270,14 +345,29 @@ impl<'t> Pump<'t> {
             while let Poll::Ready(Some(attempt)) = self.in_flight.poll_next_unpin(context) {
                 self.over(attempt);
             }
+            let ended = self.finished.len() - self.unsettled;
+            // Neither is polled again once it was ready.
+            if happened.is_none() && elsewhere.as_mut().poll(context).is_ready() {
+                happened = Some(Next::Elsewhere);
+            }
+            if happened.is_none() && (ended > 0 || woken.as_mut().poll(context).is_ready()) {
+                happened = Some(Next::Here);
+            }
+            if let Some(next) = happened {
+                let at_once = ended >= ENOUGH || !self.is_busy();
+                let now = at_once || pace.poll_unpin(context).is_ready();
+                return if now { Poll::Ready(next) } else { Poll::Pending };
+            }
             let slept = sleep.as_mut().is_some_and(|sleep| sleep.poll_unpin(context).is_ready());
-            let work = slept
-                || self.finished.len() > self.unsettled
-                || woken.as_mut().poll(context).is_ready()
-                || elsewhere.as_mut().poll(context).is_ready();
-            if work { Poll::Ready(Next::Work) } else { Poll::Pending }
+            if slept { Poll::Ready(Next::Due) } else { Poll::Pending }
         })
         .await
+    }
+
+    /// Whether pushes are under way that will probably end soon.
+    fn is_busy(&self) -> bool {
+        let (now, slow_after) = (self.core.clock.now(), self.core.config.slow_after);
+        self.running.values().any(|running| now.since(running.since) < slow_after)
     }
 
     /// Waits for the end of a push and settles all that are over. `false`: none is under way.
@@ -319,6 +409,9 @@ impl<'t> Pump<'t> {
         for ((fate, settled), attempted) in fates.iter().zip(&report.settled).zip(&over) {
             self.progress.count(fate, *settled);
             let Attempted { stream_id, jti, attempt, .. } = attempted;
+            if let (Settled::Done, Fate::Dead(_)) = (settled, fate) {
+                core.upkeep.note(Noted::DeadLetter, now);
+            }
             let (settled, age) = (*settled, now.since(attempt.emitted_at));
             core.diagnostics.pushed(Push {
                 stream_id,
@@ -459,9 +552,25 @@ impl Progress {
 }
 
 impl Transmitter {
-    /// Signs a batch and keeps its tokens; what comes back is what may be sent, and where to.
-    async fn sign_and_keep(&self, claimed: &[Claimed], now: Timestamp) -> Result<Vec<Kept>, Error> {
-        let tokens = self.core.sign(claimed, now).await?;
-        Ok(self.store.keep_tokens(&self.core.issuer, tokens).await?)
+    /// Signs a batch and keeps its tokens; what comes back is what may be sent, and where to, and
+    /// why not all could be signed. What is signed already needs no key.
+    async fn sign_and_keep(
+        &self,
+        claimed: &[Claimed],
+        now: Timestamp,
+    ) -> Result<(HashMap<Jti, Kept>, Option<Error>), Error> {
+        let (tokens, trouble) = match self.core.keys_rest_until(now) {
+            None => match self.core.sign(claimed, now).await {
+                Ok(tokens) => (tokens, None),
+                Err(error) => (self.core.signed_before(claimed, now), Some(error)),
+            },
+            Some(_) => (self.core.signed_before(claimed, now), None),
+        };
+        if tokens.is_empty() {
+            return Ok((HashMap::new(), trouble));
+        }
+        let jtis: Vec<Jti> = tokens.iter().map(|token| token.jti.clone()).collect();
+        let kept = self.store.keep_tokens(&self.core.issuer, tokens).await?;
+        Ok((jtis.into_iter().zip(kept).collect(), trouble))
     }
 }

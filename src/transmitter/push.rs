@@ -3,9 +3,12 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
+
 use super::Transmitter;
 use super::held::HeldReport;
 use super::pump::{Next, Pump};
+use super::upkeep::Noted;
 use crate::clock::Slept;
 use crate::diagnostics::{self, Told};
 use crate::error::Error;
@@ -29,8 +32,10 @@ pub struct Progress {
     pub next_due: Option<Timestamp>,
 }
 
+/// How long the store has after the grace to settle and take back what is left.
+const LAST_CALLS: Duration = Duration::from_secs(1);
 /// How long the pusher waits after the store or the keys failed.
-const AFTER_TROUBLE: Duration = Duration::from_secs(1);
+pub(super) const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 
 impl Transmitter {
     /// Pushes what is due, once: claims a batch, delivers it, settles it, and does the upkeep that
@@ -39,20 +44,22 @@ impl Transmitter {
     /// # Errors
     /// [`Error::Store`] or [`Error::Keys`]. Nothing is lost: what was claimed becomes due again.
     pub async fn run_once(&self) -> Result<Progress, Error> {
-        let upkeep = self.upkeep().await?;
+        self.upkeep().await?;
         let held = self.limit_held().await?;
         let mut pump = Pump::new(self);
-        pump.fill().await?;
+        // What was started before trouble came is settled all the same.
+        let filled = pump.fill().await;
         while pump.settle_next().await? {}
+        filled?;
         let due = pump.next_due().await?;
-        let next_due = due.into_iter().chain([upkeep, self.core.held_due()]).min();
+        let next_due = due.into_iter().chain(self.core.upkeep_due()).min();
         Ok(Progress { held, next_due, ..pump.progress() })
     }
 
     /// Pushes until `stop` is ready: sleeps until something is due, is emitted in this process, or
-    /// may have been emitted in another. Then no new push begins, those under way have until
-    /// `grace` is over, and what is still held is handed back. Failures of store and keys are told
-    /// to `on_trouble` and outlived.
+    /// may have been emitted in another. Then nothing more is claimed, pushes under way have until
+    /// `grace` is over, and what is still held is handed back; a second later it returns, whatever
+    /// the store does. Failures of store and keys are told to `on_trouble` and outlived.
     ///
     /// # Errors
     /// [`Error::ClockCannotSleep`] when the transmitter was built with a clock that cannot.
@@ -73,28 +80,30 @@ impl Transmitter {
         let mut stop = pin!(stop);
         let mut pump = Pump::new(self);
         let place = self.core.wakes.pusher_place();
-        loop {
+        let until = loop {
             // Taken before all looks, so that no change after them is missed.
             let mark = self.store.change_mark();
-            // Upkeep that fails keeps nobody from pushing.
-            let upkeep = pump.beside(self.upkeep()).await.unwrap_or_else(|trouble| {
-                on_trouble(&trouble);
-                clock.now().after(AFTER_TROUBLE)
-            });
-            if let Err(trouble) = pump.beside(self.limit_held()).await {
-                on_trouble(&trouble);
-            }
-            let due = pump.turn().await.unwrap_or_else(|trouble| {
-                on_trouble(&trouble);
-                Some(clock.now().after(AFTER_TROUBLE))
-            });
-            let due = due.into_iter().chain([upkeep, self.core.held_due()]).min();
+            let due = match select(pin!(pump.round(&on_trouble)), stop.as_mut()).await {
+                Either::Left((due, _)) => due,
+                Either::Right(((), round)) => {
+                    // What the store was asked for has until then, too.
+                    let until = clock.now().after(grace);
+                    select(round, clock.sleep_until(until)).await;
+                    break until;
+                }
+            };
             match pump.wait(&place, mark, due, stop.as_mut()).await {
-                Next::Stop => break,
-                Next::Work => {}
+                Next::Stop => break clock.now().after(grace),
+                Next::Due | Next::Here => {}
+                Next::Elsewhere => {
+                    self.core.upkeep.note(Noted::Anything, clock.now());
+                    self.core.held.elsewhere();
+                }
             }
-        }
-        if let Err(trouble) = pump.drain(clock.now().after(grace)).await {
+        };
+        // A store that hangs keeps nobody from stopping: leases end by themselves.
+        let over = clock.sleep_until(until.after(LAST_CALLS));
+        if let Either::Left((Err(trouble), _)) = select(pin!(pump.drain(until)), over).await {
             on_trouble(&trouble);
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! What a receiver's request can cause (SSF 1.0 §8.1).
 
 use super::commit::{Before, CHANGE_TRIES, Deliveries};
+use super::upkeep::Noted;
 use super::{Core, Receivers, mint};
 use crate::auth::Caller;
 use crate::error::Error;
@@ -226,6 +227,7 @@ impl Receivers {
         if self.core.config.inactivity_timeout.is_some() {
             let activity = Activity::new(stream.clone(), now);
             self.store.touch(&self.core.issuer, owner, activity).await?;
+            self.core.note(Noted::Stream, now);
         }
         Ok(())
     }
@@ -256,6 +258,7 @@ impl Core {
         record.events_requested = request.events_requested;
         self.seal_secret(&mut record).await?;
         store.create_stream(record.clone(), self.profile.quota).await?;
+        self.note(Noted::Stream, now);
         Ok(record)
     }
 

@@ -81,6 +81,11 @@ impl Core {
         kept_tokens(entries, &keys, now)
     }
 
+    /// The keys that are published, as far as is known.
+    pub(super) fn published_keys(&self, now: Timestamp) -> Vec<KeyId> {
+        self.signer.known().published(now).map(|key| key.kid.clone()).collect()
+    }
+
     /// The compact serialisations of entries, signed by the current key, by the deadline.
     async fn signatures(
         &self,

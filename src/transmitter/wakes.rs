@@ -60,7 +60,8 @@ pub(super) struct Wakes {
 
 #[derive(Debug, Default)]
 struct Places {
-    polls: HashMap<StreamId, Arc<Signal>>,
+    /// Those that wait on a stream, the longest first.
+    polls: HashMap<StreamId, Vec<Arc<Signal>>>,
     pushers: Vec<Arc<Signal>>,
     deliveries: HashMap<StreamId, Vec<(u64, AbortHandle)>>,
     counter: u64,
@@ -108,9 +109,11 @@ impl Drop for Place<'_> {
         let mut places = self.wakes.lock();
         match &self.stream {
             Some(stream) => {
-                let ours = places.polls.get(stream).is_some_and(|s| Arc::ptr_eq(s, &self.signal));
-                if ours {
-                    places.polls.remove(stream);
+                if let Some(polls) = places.polls.get_mut(stream) {
+                    polls.retain(|signal| !Arc::ptr_eq(signal, &self.signal));
+                    if polls.is_empty() {
+                        places.polls.remove(stream);
+                    }
                 }
             }
             None => places.pushers.retain(|signal| !Arc::ptr_eq(signal, &self.signal)),
@@ -123,16 +126,19 @@ impl Wakes {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a poll that waits on a stream. Whoever had it before is sent away: one poll
-    /// waits per stream.
-    pub(super) fn poll_place(&self, stream: &StreamId) -> Place<'_> {
+    /// A place for a poll that waits on a stream. At most so many wait: whoever waited longest is
+    /// sent away.
+    pub(super) fn poll_place(&self, stream: &StreamId, most: usize) -> Place<'_> {
         let signal = Arc::new(Signal::default());
         let mut places = self.lock();
-        let before = places.polls.insert(stream.clone(), Arc::clone(&signal));
+        let polls = places.polls.entry(stream.clone()).or_default();
+        polls.push(Arc::clone(&signal));
+        let beyond = polls.len().saturating_sub(most);
+        let before: Vec<_> = polls.drain(..beyond).collect();
         let closed = places.closed;
         // Nobody is woken under the lock: a waker may do anything.
         drop(places);
-        if let Some(before) = before {
+        for before in before {
             before.set(REPLACED);
         }
         if closed {
@@ -145,7 +151,7 @@ impl Wakes {
     pub(super) fn end_polls(&self) {
         let mut places = self.lock();
         places.closed = true;
-        let waiting: Vec<_> = places.polls.values().cloned().collect();
+        let waiting: Vec<_> = places.polls.values().flatten().cloned().collect();
         drop(places);
         for signal in waiting {
             signal.set(REPLACED);
@@ -162,9 +168,17 @@ impl Wakes {
     /// Wakes whoever waits for SETs of these streams, and the pushers.
     pub(super) fn wake<'s>(&self, streams: impl IntoIterator<Item = &'s StreamId>) {
         let places = self.lock();
-        let polls = streams.into_iter().filter_map(|stream| places.polls.get(stream));
+        let polls = streams.into_iter().filter_map(|stream| places.polls.get(stream)).flatten();
         let waiting: Vec<_> = polls.chain(&places.pushers).cloned().collect();
         drop(places);
+        for signal in waiting {
+            signal.set(RAISED);
+        }
+    }
+
+    /// Wakes whoever waits for SETs of a stream to poll.
+    pub(super) fn wake_polls(&self, stream: &StreamId) {
+        let waiting = self.lock().polls.get(stream).cloned().unwrap_or_default();
         for signal in waiting {
             signal.set(RAISED);
         }
@@ -212,7 +226,7 @@ mod tests {
     #[test]
     fn a_signal_raised_before_the_wait_counts_once() {
         let wakes = Wakes::default();
-        let place = wakes.poll_place(&stream());
+        let place = wakes.poll_place(&stream(), 1);
         wakes.wake([&stream()]);
         let mut first = Box::pin(place.wait());
         assert_eq!(poll(first.as_mut()), Poll::Ready(Woken::Raised));
@@ -223,8 +237,8 @@ mod tests {
     #[test]
     fn a_second_poll_sends_the_first_away() {
         let wakes = Wakes::default();
-        let first = wakes.poll_place(&stream());
-        let second = wakes.poll_place(&stream());
+        let first = wakes.poll_place(&stream(), 1);
+        let second = wakes.poll_place(&stream(), 1);
         assert_eq!(poll(Box::pin(first.wait()).as_mut()), Poll::Ready(Woken::Replaced));
         // The first leaving does not take the place of the second away.
         drop(first);
@@ -235,9 +249,9 @@ mod tests {
     #[test]
     fn when_polls_end_none_waits_any_more() {
         let wakes = Wakes::default();
-        let waiting = wakes.poll_place(&stream());
+        let waiting = wakes.poll_place(&stream(), 1);
         wakes.end_polls();
-        let late = wakes.poll_place(&StreamId::parse("other").unwrap());
+        let late = wakes.poll_place(&StreamId::parse("other").unwrap(), 1);
         for place in [&waiting, &late] {
             assert_eq!(poll(Box::pin(place.wait()).as_mut()), Poll::Ready(Woken::Replaced));
         }
@@ -258,7 +272,7 @@ mod tests {
     #[test]
     fn nothing_is_left_behind() {
         let wakes = Arc::new(Wakes::default());
-        drop((wakes.poll_place(&stream()), wakes.pusher_place(), wakes.delivery(&stream())));
+        drop((wakes.poll_place(&stream(), 1), wakes.pusher_place(), wakes.delivery(&stream())));
         let places = wakes.lock();
         assert!(places.polls.is_empty() && places.pushers.is_empty());
         assert!(places.deliveries.is_empty());

@@ -142,7 +142,7 @@ async fn a_foreign_stream_is_answered_like_one_that_does_not_exist() {
             store.queue_verification(&issuer, &stranger, &stream, verification).await.map(|_| ()),
             store.acknowledge(&issuer, &stranger, &stream, acknowledgement).await.map(|_| ()),
             store.hand_out(&issuer, &stranger, &stream, poll).await.map(|_| ()),
-            store.keep_polled(&issuer, &stranger, &stream, Vec::new()).await.map(|_| ()),
+            store.keep_polled(&issuer, &stranger, &stream, Vec::new(), None).await.map(|_| ()),
             store.touch(&issuer, &stranger, activity).await,
         ] {
             assert!(matches!(error, Err(StoreError::NotFound)), "{error:?}");

@@ -6,19 +6,40 @@ use std::time::Duration;
 use ssf_transmitter::outbox::{Lane, RoundTrip};
 use ssf_transmitter::protocol::More;
 use ssf_transmitter::store::{
-    Acknowledgement, HandOut, HandOutRequest, NewVerification, ReceiverStore, StartedBy,
-    VerificationQueued, WorkerStore,
+    Acknowledgement, HandOut, HandOutRequest, KeepToken, Kept, NewVerification, ReceiverStore,
+    StartedBy, VerificationQueued, WorkerStore,
 };
 use ssf_transmitter::stream::{StatusSetBy, StreamStatus};
 
-use crate::bench::{Bench, at, delivered, id, issuer, jti, jtis, new_control, rp};
+use crate::bench::{Bench, at, delivered, id, issuer, jti, jtis, keep, new_control, rp, token};
 
 impl Bench {
+    /// A look for that many.
+    async fn look(&self, most: usize, now: i64) -> HandOut {
+        let request = HandOutRequest::new(most, at(now));
+        self.store.hand_out(&issuer(), &rp(), &id("s"), request).await.unwrap()
+    }
+
+    /// Keeps tokens for what was handed out and hides it for 30 seconds; says what of it.
+    async fn hide(&self, handed: &HandOut, now: i64) -> Vec<String> {
+        let timed = |entry| {
+            let mut keep = keep(entry, token("t", "k"));
+            keep.at = at(now);
+            keep
+        };
+        let tokens: Vec<KeepToken> = handed.entries.iter().map(timed).collect();
+        let (store, until) = (&self.store, Some(at(now + 30)));
+        let kept = store.keep_polled(&issuer(), &rp(), &id("s"), tokens, until).await.unwrap();
+        let handed = handed.entries.iter().zip(kept);
+        let ours = handed.filter(|(_, kept)| matches!(kept, Kept::Token { .. }));
+        ours.map(|(entry, _)| entry.jti.to_string()).collect()
+    }
+
     /// A poll for that many, which hides them for 30 seconds.
     async fn hiding(&self, most: usize, now: i64) -> HandOut {
-        let mut request = HandOutRequest::new(most, at(now));
-        request.hidden_until = Some(at(now + 30));
-        self.store.hand_out(&issuer(), &rp(), &id("s"), request).await.unwrap()
+        let handed = self.look(most, now).await;
+        assert_eq!(self.hide(&handed, now).await, jtis(&handed.entries));
+        handed
     }
 
     async fn start_verification(&self, set: &str, every: u64, now: i64) -> VerificationQueued {
@@ -39,14 +60,14 @@ async fn what_is_hidden_is_given_to_no_other_poll_nor_what_stands_behind_it() {
     assert_eq!(jtis(&bench.hiding(2, 0).await.entries), ["a1", "b1"]);
     let other = bench.hiding(9, 10).await;
     assert_eq!((jtis(&other.entries), other.more), (vec!["c1"], More::None));
-    assert_eq!(other.hidden_until, Some(at(30)));
+    assert_eq!(bench.look(9, 10).await.hidden_until, Some(at(30)));
     // An acknowledgement shows what stood behind.
     bench.acknowledge("s", &["a1"]).await;
     assert_eq!(jtis(&bench.hiding(9, 20).await.entries), ["a2"]);
     // In time they are shown again, oldest first.
     let again = bench.hiding(9, 30).await;
     assert_eq!(jtis(&again.entries), ["b1", "b2"]);
-    assert_eq!(again.hidden_until, Some(at(40)));
+    assert_eq!(bench.look(9, 30).await.hidden_until, Some(at(40)));
     assert_eq!(jtis(&bench.hiding(9, 60).await.entries), ["b1", "a2", "c1", "b2"]);
 }
 
@@ -60,6 +81,18 @@ async fn control_entries_are_hidden_in_their_order_and_hold_no_other_up() {
     assert_eq!(jtis(&bench.hiding(1, 0).await.entries), ["u1"]);
     assert_eq!(jtis(&bench.hiding(9, 1).await.entries), ["a"]);
     assert_eq!(jtis(&bench.hiding(9, 31).await.entries), ["u1", "u2", "a"]);
+}
+
+// Receiver 10; P4: of two polls that look at the same time one is answered.
+#[tokio::test]
+async fn what_another_poll_has_hidden_meanwhile_is_gone_and_so_is_what_stands_behind_it() {
+    let bench = Bench::with_poll(&["s"]).await;
+    for (set, key) in [("a1", "a"), ("a2", "a"), ("b1", "b")] {
+        bench.emit("s", set, key, at(0)).await;
+    }
+    let (one, other) = (bench.look(1, 0).await, bench.look(9, 0).await);
+    assert_eq!(bench.hide(&one, 0).await, ["a1"]);
+    assert_eq!(bench.hide(&other, 0).await, ["b1"]);
 }
 
 // Receiver 9: more counts what can be handed out at once.

@@ -368,7 +368,7 @@ async fn the_first_token_of_a_polled_set_wins() {
     let ask = async |stream: &str, named: &str, compact: &str| {
         let mut keep = keep(&handed[0], token(compact, "kid"));
         keep.stream_id = id(named);
-        let kept = bench.store.keep_polled(&issuer(), &rp(), &id(stream), vec![keep]).await;
+        let kept = bench.store.keep_polled(&issuer(), &rp(), &id(stream), vec![keep], None).await;
         match kept.unwrap().remove(0) {
             Kept::Token { token, .. } => Some(token.compact.to_string()),
             _ => None,

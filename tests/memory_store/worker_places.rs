@@ -159,16 +159,22 @@ async fn a_claim_for_signed_entries_returns_those_whose_key_is_named() {
         bench.settle(entry, Fate::Retry(at(5)), at(0)).await;
     }
     bench.emit("s", "fresh", "fresh", at(0)).await;
-    bench.verify("s", "v", at(0)).await;
     let mut request = claim_request(at(5), 100, 10);
     let kid = |kid: &str| token("", kid).kid;
     request.tokens = Tokens::SignedBy(vec![kid("k1"), kid("k2")]);
     let claims = bench.ask(request.clone()).await;
     assert_eq!(jtis(&claims.entries), ["new", "other"]);
     assert!(claims.entries.iter().all(|entry| entry.lane == Lane::Ordinary));
-    // Worker 10: those that are left wait for a key, not for a time.
-    assert_eq!(claims.next_due, None);
-    assert_eq!(jtis(&bench.claim(at(5)).await), ["v"]);
+    // Worker 10: those that are left wait for a key, not for a time; these for their leases.
+    assert_eq!(claims.next_due, Some(at(65)));
+    for entry in &claims.entries {
+        bench.settle(entry, Fate::Retry(at(9)), at(5)).await;
+    }
+    // P5: what nobody can sign now is not overtaken either.
+    bench.verify("s", "v", at(9)).await;
+    request.now = at(9);
+    assert_eq!(jtis(&bench.ask(request).await.entries), [""; 0]);
+    assert_eq!(jtis(&bench.claim(at(9)).await), ["v"]);
 }
 
 // Worker 3: a half-open probe is a lease, for ordinary entries and across processes.

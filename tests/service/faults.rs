@@ -211,10 +211,11 @@ fn a_receiver_that_hangs_slows_no_other() {
     let mut run = world.running();
     for (user, label) in [("a", "1"), ("b", "2"), ("a", "3")] {
         world.emit(user, label);
-        run.step();
+        // While a push is under way, rounds are ten milliseconds apart.
+        world.pass(Duration::from_millis(20), &mut run);
     }
     assert_eq!((world.pushes_to(TWO).len(), world.totals().delivered), (3, 3));
-    assert_eq!((world.clock.now(), world.receiver.running()), (START, 2));
+    assert_eq!(world.receiver.running(), 2);
     // What hangs ends at its deadline, and its stream waits; the other goes on.
     world.pass(seconds(15), &mut run);
     world.emit("a", "4");
@@ -250,7 +251,7 @@ fn streams_that_hang_do_not_take_all_the_room() {
     for user in ["a", "b", "c", "d", "e"] {
         world.emit(user, user);
     }
-    run.step();
+    world.pass(seconds(1), &mut run);
     assert_eq!(world.receiver.running(), 2);
     assert_eq!((world.pushes_to(TWO).len(), world.totals().delivered), (5, 5));
 }

@@ -1,7 +1,9 @@
 //! A store that fails when it is told to and knows nothing of other processes.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use ssf_transmitter::Subject;
@@ -18,16 +20,40 @@ use ssf_transmitter::store::{
 use ssf_transmitter::stream::{StreamQuota, StreamRecord};
 use ssf_transmitter::timestamp::Timestamp;
 
-/// A store in memory behind a connection that comes and goes. Its `wait_for_change` cannot tell.
+/// A store in memory behind a connection that comes and goes. It counts its calls, and its
+/// `wait_for_change` cannot tell, unless it is told to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FlakyStore(Arc<State>);
 
-#[derive(Debug, Default)]
+/// What somebody does.
+type Act = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
 struct State {
     inner: MemoryStore,
+    calls: AtomicUsize,
     failing: Mutex<Option<Call>>,
+    hanging: Mutex<Option<Call>>,
+    /// Whether there are other processes, and how many changes they made.
+    elsewhere: Mutex<Elsewhere>,
+    after_look: Mutex<(usize, Option<Act>)>,
     conflicting: AtomicBool,
     losing: AtomicBool,
+}
+
+/// What the store says of other processes.
+#[derive(Clone, Copy, Debug, Default)]
+enum Elsewhere {
+    #[default]
+    CannotTell,
+    Nobody,
+    Changes(u64),
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").finish_non_exhaustive()
+    }
 }
 
 /// A call that may fail.
@@ -42,11 +68,11 @@ pub(crate) enum Call {
 impl FlakyStore {
     /// From now on that call fails, and no other.
     pub(crate) fn fail(&self, call: Call) {
-        *self.0.failing.lock().unwrap_or_else(PoisonError::into_inner) = Some(call);
+        *lock(&self.0.failing) = Some(call);
     }
 
     pub(crate) fn mend(&self) {
-        *self.0.failing.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.0.failing) = None;
     }
 
     /// The next change of a stream finds that another one came first.
@@ -59,13 +85,46 @@ impl FlakyStore {
         self.0.losing.store(true, Ordering::Relaxed);
     }
 
-    fn check(&self, call: Call) -> Result<(), StoreError> {
-        let failing = *self.0.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        if failing == Some(call) {
+    /// From now on that call gets no answer.
+    pub(crate) fn hang(&self, call: Call) {
+        *lock(&self.0.hanging) = Some(call);
+    }
+
+    /// There are no other processes.
+    pub(crate) fn alone(&self) {
+        *lock(&self.0.elsewhere) = Elsewhere::Nobody;
+    }
+
+    /// There are others, and the store tells of what they change: by `change`, right after the
+    /// look for SETs of that number.
+    pub(crate) fn change_after_look(&self, look: usize, change: impl FnOnce() + Send + 'static) {
+        *lock(&self.0.elsewhere) = Elsewhere::Changes(0);
+        *lock(&self.0.after_look) = (look, Some(Box::new(change)));
+    }
+
+    /// How many calls there were.
+    pub(crate) fn calls(&self) -> usize {
+        self.0.calls.load(Ordering::Relaxed)
+    }
+
+    fn inner(&self) -> &MemoryStore {
+        self.0.calls.fetch_add(1, Ordering::Relaxed);
+        &self.0.inner
+    }
+
+    async fn check(&self, call: Call) -> Result<(), StoreError> {
+        if *lock(&self.0.hanging) == Some(call) {
+            pending::<()>().await;
+        }
+        if *lock(&self.0.failing) == Some(call) {
             return Err(StoreError::Unavailable("connection refused".into()));
         }
         Ok(())
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
@@ -75,7 +134,7 @@ impl ReceiverStore for FlakyStore {
         record: StreamRecord,
         quota: StreamQuota,
     ) -> Result<(), StoreError> {
-        self.0.inner.create_stream(record, quota).await
+        self.inner().create_stream(record, quota).await
     }
 
     async fn read_stream(
@@ -84,7 +143,7 @@ impl ReceiverStore for FlakyStore {
         owner: &Owner,
         stream: &StreamId,
     ) -> Result<StreamRecord, StoreError> {
-        self.0.inner.read_stream(issuer, owner, stream).await
+        self.inner().read_stream(issuer, owner, stream).await
     }
 
     async fn list_streams(
@@ -92,14 +151,14 @@ impl ReceiverStore for FlakyStore {
         issuer: &Issuer,
         owner: &Owner,
     ) -> Result<Vec<StreamRecord>, StoreError> {
-        self.0.inner.list_streams(issuer, owner).await
+        self.inner().list_streams(issuer, owner).await
     }
 
     async fn update_stream(&self, update: StreamUpdate) -> Result<StreamRecord, StoreError> {
         if self.0.conflicting.swap(false, Ordering::Relaxed) {
             return Err(StoreError::Conflict);
         }
-        let result = self.0.inner.update_stream(update).await;
+        let result = self.inner().update_stream(update).await;
         if self.0.losing.swap(false, Ordering::Relaxed) {
             return Err(StoreError::Unavailable("connection reset".into()));
         }
@@ -112,7 +171,7 @@ impl ReceiverStore for FlakyStore {
         owner: &Owner,
         stream: &StreamId,
     ) -> Result<Deleted, StoreError> {
-        self.0.inner.delete_stream(issuer, owner, stream).await
+        self.inner().delete_stream(issuer, owner, stream).await
     }
 
     async fn change_subject(
@@ -122,7 +181,7 @@ impl ReceiverStore for FlakyStore {
         stream: &StreamId,
         change: SubjectChange,
     ) -> Result<(), StoreError> {
-        self.0.inner.change_subject(issuer, owner, stream, change).await
+        self.inner().change_subject(issuer, owner, stream, change).await
     }
 
     async fn queue_verification(
@@ -132,7 +191,7 @@ impl ReceiverStore for FlakyStore {
         stream: &StreamId,
         verification: NewVerification,
     ) -> Result<VerificationQueued, StoreError> {
-        self.0.inner.queue_verification(issuer, owner, stream, verification).await
+        self.inner().queue_verification(issuer, owner, stream, verification).await
     }
 
     async fn acknowledge(
@@ -142,7 +201,7 @@ impl ReceiverStore for FlakyStore {
         stream: &StreamId,
         acknowledgement: Acknowledgement,
     ) -> Result<Acknowledged, StoreError> {
-        self.0.inner.acknowledge(issuer, owner, stream, acknowledgement).await
+        self.inner().acknowledge(issuer, owner, stream, acknowledgement).await
     }
 
     async fn hand_out(
@@ -152,8 +211,18 @@ impl ReceiverStore for FlakyStore {
         stream: &StreamId,
         request: HandOutRequest,
     ) -> Result<HandOut, StoreError> {
-        self.check(Call::HandOut)?;
-        self.0.inner.hand_out(issuer, owner, stream, request).await
+        self.check(Call::HandOut).await?;
+        let out = self.inner().hand_out(issuer, owner, stream, request).await;
+        let change = {
+            let (look, change) = &mut *lock(&self.0.after_look);
+            *look = look.wrapping_sub(1);
+            if *look == 0 { change.take() } else { None }
+        };
+        if let Some(change) = change {
+            change();
+            *lock(&self.0.elsewhere) = Elsewhere::Changes(1);
+        }
+        out
     }
 
     async fn keep_polled(
@@ -162,8 +231,9 @@ impl ReceiverStore for FlakyStore {
         owner: &Owner,
         stream: &StreamId,
         tokens: Vec<KeepToken>,
+        hide: Option<Timestamp>,
     ) -> Result<Vec<Kept>, StoreError> {
-        self.0.inner.keep_polled(issuer, owner, stream, tokens).await
+        self.inner().keep_polled(issuer, owner, stream, tokens, hide).await
     }
 
     async fn touch(
@@ -172,19 +242,32 @@ impl ReceiverStore for FlakyStore {
         owner: &Owner,
         activity: Activity,
     ) -> Result<(), StoreError> {
-        self.0.inner.touch(issuer, owner, activity).await
+        self.inner().touch(issuer, owner, activity).await
     }
 
-    async fn wait_for_change(&self, _: &Issuer, _: Watched<'_>, _: ChangeMark) -> Change {
-        Change::CannotTell
+    fn change_mark(&self) -> ChangeMark {
+        match *lock(&self.0.elsewhere) {
+            Elsewhere::Changes(changes) => ChangeMark(changes),
+            Elsewhere::CannotTell | Elsewhere::Nobody => ChangeMark::default(),
+        }
+    }
+
+    async fn wait_for_change(&self, _: &Issuer, _: Watched<'_>, since: ChangeMark) -> Change {
+        let elsewhere = *lock(&self.0.elsewhere);
+        match elsewhere {
+            Elsewhere::CannotTell => Change::CannotTell,
+            Elsewhere::Nobody => Change::NeverHappens,
+            Elsewhere::Changes(changes) if ChangeMark(changes) > since => Change::Happened,
+            Elsewhere::Changes(_) => pending().await,
+        }
     }
 }
 
 #[async_trait]
 impl WorkerStore for FlakyStore {
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
-        self.check(Call::Claim)?;
-        self.0.inner.claim(request).await
+        self.check(Call::Claim).await?;
+        self.inner().claim(request).await
     }
 
     async fn keep_tokens(
@@ -192,8 +275,8 @@ impl WorkerStore for FlakyStore {
         issuer: &Issuer,
         tokens: Vec<KeepToken>,
     ) -> Result<Vec<Kept>, StoreError> {
-        self.check(Call::Keep)?;
-        self.0.inner.keep_tokens(issuer, tokens).await
+        self.check(Call::Keep).await?;
+        self.inner().keep_tokens(issuer, tokens).await
     }
 
     async fn settle(
@@ -201,12 +284,12 @@ impl WorkerStore for FlakyStore {
         issuer: &Issuer,
         batch: SettleBatch,
     ) -> Result<SettleReport, StoreError> {
-        self.check(Call::Settle)?;
-        self.0.inner.settle(issuer, batch).await
+        self.check(Call::Settle).await?;
+        self.inner().settle(issuer, batch).await
     }
 
     async fn sweep(&self, request: SweepRequest) -> Result<Swept, StoreError> {
-        self.0.inner.sweep(request).await
+        self.inner().sweep(request).await
     }
 
     async fn idle_streams(
@@ -215,7 +298,7 @@ impl WorkerStore for FlakyStore {
         since: Timestamp,
         most: usize,
     ) -> Result<Overdue, StoreError> {
-        self.0.inner.idle_streams(issuer, since, most).await
+        self.inner().idle_streams(issuer, since, most).await
     }
 
     async fn unverified_streams(
@@ -224,7 +307,7 @@ impl WorkerStore for FlakyStore {
         since: Timestamp,
         most: usize,
     ) -> Result<Overdue, StoreError> {
-        self.0.inner.unverified_streams(issuer, since, most).await
+        self.inner().unverified_streams(issuer, since, most).await
     }
 
     async fn held_streams(
@@ -233,11 +316,11 @@ impl WorkerStore for FlakyStore {
         after: Option<&StreamId>,
         most: usize,
     ) -> Result<Vec<HeldStream>, StoreError> {
-        self.0.inner.held_streams(issuer, after, most).await
+        self.inner().held_streams(issuer, after, most).await
     }
 
     async fn give_up_held(&self, issuer: &Issuer, request: GiveUpHeld) -> Result<u64, StoreError> {
-        self.0.inner.give_up_held(issuer, request).await
+        self.inner().give_up_held(issuer, request).await
     }
 }
 
@@ -248,7 +331,7 @@ impl OperatorStore for FlakyStore {
         issuer: &Issuer,
         stream: &StreamId,
     ) -> Result<StreamRecord, StoreError> {
-        self.0.inner.find_stream(issuer, stream).await
+        self.inner().find_stream(issuer, stream).await
     }
 
     async fn list_overviews(
@@ -257,7 +340,7 @@ impl OperatorStore for FlakyStore {
         after: Option<&StreamId>,
         most: usize,
     ) -> Result<Vec<StreamOverview>, StoreError> {
-        self.0.inner.list_overviews(issuer, after, most).await
+        self.inner().list_overviews(issuer, after, most).await
     }
 
     async fn overview(
@@ -265,7 +348,7 @@ impl OperatorStore for FlakyStore {
         issuer: &Issuer,
         stream: &StreamId,
     ) -> Result<StreamOverview, StoreError> {
-        self.0.inner.overview(issuer, stream).await
+        self.inner().overview(issuer, stream).await
     }
 
     async fn interest(
@@ -275,15 +358,15 @@ impl OperatorStore for FlakyStore {
         subject: &Subject,
         now: Timestamp,
     ) -> Result<Interest, StoreError> {
-        self.0.inner.interest(issuer, stream, subject, now).await
+        self.inner().interest(issuer, stream, subject, now).await
     }
 
     async fn suspend(&self, issuer: &Issuer, owner: &Owner) -> Result<(), StoreError> {
-        self.0.inner.suspend(issuer, owner).await
+        self.inner().suspend(issuer, owner).await
     }
 
     async fn resume(&self, issuer: &Issuer, owner: &Owner) -> Result<(), StoreError> {
-        self.0.inner.resume(issuer, owner).await
+        self.inner().resume(issuer, owner).await
     }
 
     async fn dead_letters(
@@ -292,7 +375,7 @@ impl OperatorStore for FlakyStore {
         stream: &StreamId,
         query: &LetterQuery,
     ) -> Result<Vec<DeadLetter>, StoreError> {
-        self.0.inner.dead_letters(issuer, stream, query).await
+        self.inner().dead_letters(issuer, stream, query).await
     }
 
     async fn redrive(
@@ -301,16 +384,16 @@ impl OperatorStore for FlakyStore {
         stream: &StreamId,
         redrive: Redrive,
     ) -> Result<Vec<Redriven>, StoreError> {
-        self.0.inner.redrive(issuer, stream, redrive).await
+        self.inner().redrive(issuer, stream, redrive).await
     }
 
     async fn totals(&self, issuer: &Issuer) -> Result<Totals, StoreError> {
-        self.0.inner.totals(issuer).await
+        self.inner().totals(issuer).await
     }
 }
 
 impl StreamStore for FlakyStore {
     fn outbox(&self) -> Box<dyn Outbox + '_> {
-        self.0.inner.outbox()
+        self.inner().outbox()
     }
 }

@@ -11,7 +11,11 @@ mod dead_letters;
 #[cfg(test)]
 mod drive;
 #[cfg(test)]
+mod economy;
+#[cfg(test)]
 mod emission;
+#[cfg(test)]
+mod fairness;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
@@ -36,6 +40,8 @@ mod order;
 #[path = "../support/paper.rs"]
 mod paper;
 #[cfg(test)]
+mod parallel_polls;
+#[cfg(test)]
 mod polling;
 #[cfg(test)]
 mod running;
@@ -51,5 +57,7 @@ mod status;
 mod surface;
 #[cfg(test)]
 mod trouble;
+#[cfg(test)]
+mod verifying;
 #[cfg(test)]
 mod world;

@@ -266,3 +266,31 @@ fn a_set_whose_key_was_refused_keeps_its_bytes_while_no_other_key_signs() {
     let [first, second] = &world.pushes_to(ONE)[..] else { panic!("two pushes") };
     assert_eq!(first.token, second.token);
 }
+
+#[test]
+fn while_the_keys_rest_retries_that_are_signed_already_go_out() {
+    let world = World::new();
+    world.push_stream(ONE);
+    world.receiver.then(ONE, Ok(PushResponse::new(413)));
+    world.emit("user", "signed");
+    world.run_once();
+    world.keys.set(Mood::Fails);
+    world.emit("other", "unsigned");
+    run_fails(&world);
+    let asked = world.keys.asked();
+    // The keys fail again and again, and rest up to a minute each time.
+    let mut runs = 0;
+    while world.sent().len() < 2 {
+        runs += 1;
+        assert!(runs < 20, "{:?}", world.sent());
+        let due = ready(world.transmitter.run_once()).map(|progress| progress.next_due);
+        world.clock.set(due.ok().flatten().unwrap_or_else(|| world.clock.now()));
+    }
+    assert_eq!(world.sent(), ["signed", "signed"]);
+    assert!(world.clock.now() <= START.after(seconds(10)));
+    assert_eq!(world.totals().delivered, 1);
+    assert!(world.keys.asked() > asked);
+    world.keys.set(Mood::Signs);
+    world.run_for(seconds(120));
+    assert_eq!(world.sent(), ["signed", "signed", "unsigned"]);
+}

@@ -234,15 +234,16 @@ impl ReceiverStore for Connection {
         owner: &Owner,
         stream: &StreamId,
         tokens: Vec<KeepToken>,
+        hide: Option<Timestamp>,
     ) -> Result<Vec<Kept>, StoreError> {
         let told = tokens.clone();
         let (by, keys, now) = (self.process, &self.keys, self.clock.now().after(SET_BACK));
         let call = async {
-            let kept = self.store.keep_polled(issuer, owner, stream, tokens).await?;
+            let kept = self.store.keep_polled(issuer, owner, stream, tokens, hide).await?;
             Ok(self.fault.kept(&told, kept))
         };
         self.through(call, |model, result| {
-            model.kept(by, &told, result, |kid| keys.is_retired(kid, now));
+            model.polled(by, stream, (&told, hide), result, |kid| keys.is_retired(kid, now));
         })
         .await
     }

@@ -207,15 +207,13 @@ pub struct HandOutRequest {
     pub most: usize,
     /// The time of the request.
     pub now: Timestamp,
-    /// How long another poll does not get them; absent: it gets them at once.
-    pub hidden_until: Option<Timestamp>,
 }
 
 impl HandOutRequest {
-    /// At most that many, at that time, hidden from nobody.
+    /// At most that many, at that time.
     #[must_use]
     pub const fn new(most: usize, now: Timestamp) -> Self {
-        Self { most, now, hidden_until: None }
+        Self { most, now }
     }
 }
 

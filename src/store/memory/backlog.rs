@@ -38,6 +38,8 @@ pub(super) struct Backlog {
     by_key: BTreeSet<(OrderKey, u64)>,
     ordinary_bytes: u64,
     heads_at_once: BTreeSet<u64>,
+    /// Those of them that have a token: they were handed back.
+    signed_at_once: BTreeSet<u64>,
     heads_later: BTreeSet<(Timestamp, u64)>,
     updates: BTreeSet<u64>,
     verification: Option<u64>,
@@ -95,18 +97,17 @@ impl Backlog {
         self.entries.get_mut(self.by_jti.get(jti)?).map(Box::as_mut)
     }
 
-    /// Ordinary entries with their numbers, oldest first.
-    pub(super) fn ordinary(&self) -> impl Iterator<Item = (u64, &Entry)> {
-        let ordinary = self.entries.iter().filter(|(_, entry)| read(entry).order_key.is_some());
-        ordinary.map(|(number, entry)| (*number, read(entry)))
+    /// Ordinary entries, oldest first.
+    pub(super) fn ordinary(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values().map(|entry| read(entry)).filter(|entry| entry.order_key.is_some())
     }
 
-    /// Control entries of those lanes with their numbers, in the order written.
-    pub(super) fn control(&self, may_leave: impl Fn(Lane) -> bool) -> Vec<(u64, &Entry)> {
+    /// Control entries of those lanes, in the order written.
+    pub(super) fn control(&self, may_leave: impl Fn(Lane) -> bool) -> Vec<&Entry> {
         let numbers: BTreeSet<u64> =
             self.updates.iter().copied().chain(self.verification).collect();
-        let entries = numbers.into_iter().filter_map(|n| Some((n, self.entry(n)?)));
-        entries.filter(|(_, entry)| may_leave(entry.lane)).collect()
+        let entries = numbers.into_iter().filter_map(|number| self.entry(number));
+        entries.filter(|entry| may_leave(entry.lane)).collect()
     }
 
     /// Shows again what was hidden until that time or is settled.
@@ -132,9 +133,9 @@ impl Backlog {
         hidden
     }
 
-    /// Hides entries from polls until that time.
-    pub(super) fn hide(&mut self, numbers: Vec<u64>, until: Timestamp) {
-        self.hidden.extend(numbers.into_iter().map(|number| (until, number)));
+    /// Hides an entry from polls until that time.
+    pub(super) fn hide(&mut self, jti: &Jti, until: Timestamp) {
+        self.hidden.extend(self.by_jti.get(jti).map(|number| (until, *number)));
     }
 
     /// Hides nothing any more.
@@ -261,10 +262,12 @@ impl Backlog {
         self.entry(*waited.or_else(|| self.heads_at_once.first())?)
     }
 
-    /// The first entry that waited, whose time has come and which one of these keys signed.
-    pub(super) fn next_signed(&self, now: Timestamp, keys: &[KeyId]) -> Option<&Entry> {
-        let due = self.heads_later.iter().take_while(|(at, _)| *at <= now);
-        let mut entries = due.filter_map(|(_, number)| self.entry(*number));
+    /// The first head that one of these keys signed: one that can be claimed at once, or the one
+    /// whose time comes first.
+    pub(super) fn first_signed(&self, keys: &[KeyId]) -> Option<&Entry> {
+        let later = self.heads_later.iter().map(|(_, number)| number);
+        let entries = self.signed_at_once.iter().chain(later);
+        let mut entries = entries.filter_map(|number| self.entry(*number));
         entries.find(|entry| entry.is_signed_by(keys))
     }
 
@@ -321,6 +324,9 @@ impl Backlog {
         match (entry.life.due(), &entry.order_key) {
             (None, Some(_)) => {
                 self.heads_at_once.insert(number);
+                if entry.token.is_some() {
+                    self.signed_at_once.insert(number);
+                }
             }
             (Some(at), Some(_)) => {
                 self.heads_later.insert((at, number));
@@ -338,6 +344,7 @@ impl Backlog {
     fn unlist(&mut self, number: u64) {
         let Some(entry) = self.entries.get(&number) else { return };
         self.heads_at_once.remove(&number);
+        self.signed_at_once.remove(&number);
         if let Some(at) = entry.life.due() {
             self.heads_later.remove(&(at, number));
             self.leases.remove(&(at, number));

@@ -13,6 +13,7 @@ use crate::store::{
     StreamUpdate, SubjectChange, VerificationQueued, Watched,
 };
 use crate::stream::{StreamQuota, StreamRecord, StreamStatus};
+use crate::timestamp::Timestamp;
 
 #[async_trait]
 impl ReceiverStore for MemoryStore {
@@ -99,7 +100,7 @@ impl ReceiverStore for MemoryStore {
         if stream.is_push() {
             return Err(StoreError::NotFound);
         }
-        Ok(stream.hand_out(&request))
+        Ok(stream.hand_out(request))
     }
 
     async fn keep_polled(
@@ -108,14 +109,10 @@ impl ReceiverStore for MemoryStore {
         owner: &Owner,
         stream: &StreamId,
         tokens: Vec<KeepToken>,
+        hide: Option<Timestamp>,
     ) -> Result<Vec<Kept>, StoreError> {
         let mut state = self.lock();
-        let stream = state.of(issuer).owned(owner, stream)?;
-        let keep = |token: KeepToken| {
-            let ours = token.stream_id == stream.record.stream_id;
-            if ours { stream.keep(token) } else { Kept::Gone }
-        };
-        Ok(tokens.into_iter().map(keep).collect())
+        Ok(state.of(issuer).owned(owner, stream)?.keep_polled(tokens, hide))
     }
 
     async fn wait_for_change(&self, _: &Issuer, _: Watched<'_>, _: ChangeMark) -> Change {

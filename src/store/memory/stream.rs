@@ -208,7 +208,7 @@ impl Stream {
     /// What it holds that nobody is being sent, if it is a stream of that kind.
     pub(super) fn held(&self) -> Option<Held> {
         let holds = holds(self.record.status, &self.record.delivery);
-        let oldest = self.backlog.ordinary().next().filter(|_| holds)?.1.queued_at;
+        let oldest = self.backlog.ordinary().next().filter(|_| holds)?.queued_at;
         let entries = self.backlog.ordinary_len() as u64;
         Some(Held::new(entries, self.backlog.ordinary_bytes(), oldest))
     }
@@ -218,39 +218,65 @@ impl Stream {
     pub(super) fn due(&self, turn: Turn, most_held: usize) -> Due {
         match turn {
             Turn::Control => self.control_due(),
-            Turn::Ordinary => self.ordinary_due(most_held),
+            Turn::Ordinary => self.ordinary_due(most_held, self.backlog.heads_due()),
         }
     }
 
-    /// Claims one of these entries, if there is one whose time has come.
+    /// When a claim gets the next of these entries.
+    pub(super) fn due_for(&self, turn: Turn, request: &ClaimRequest) -> Due {
+        let most_held = request.most_per_stream;
+        match (turn, &request.tokens) {
+            (_, Tokens::Any) => self.due(turn, most_held),
+            (Turn::Control, Tokens::SignedBy(_)) => {
+                let head = self.backlog.control_head(|lane| self.may_leave(lane));
+                let signed = head.is_some_and(|entry| entry.is_signed_as(&request.tokens));
+                if signed { self.control_due() } else { Due::Never }
+            }
+            // A control entry whose turn it is is not overtaken, though no key can sign it.
+            (Turn::Ordinary, Tokens::SignedBy(_)) if self.control_due().has_come(request.now) => {
+                Due::Never
+            }
+            (Turn::Ordinary, Tokens::SignedBy(keys)) => {
+                let first = self.backlog.first_signed(keys);
+                let due = first.map_or(Due::Never, |entry| entry.life().due().into());
+                self.ordinary_due(most_held, due)
+            }
+        }
+    }
+
+    /// The one of these entries that a claim gets, if there is one whose time has come.
+    fn next(&self, turn: Turn, request: &ClaimRequest) -> Option<&Entry> {
+        let now = request.now;
+        if !self.due_for(turn, request).has_come(now) {
+            return None;
+        }
+        match (turn, &request.tokens) {
+            (Turn::Control, _) => self.backlog.control_head(|lane| self.may_leave(lane)),
+            (Turn::Ordinary, Tokens::SignedBy(keys)) => self.backlog.first_signed(keys),
+            (Turn::Ordinary, Tokens::Any) => match self.health.breaker(now) {
+                Breaker::Closed => self.backlog.next_head(now),
+                Breaker::Open | Breaker::HalfOpen => self.backlog.next_probe(now),
+            },
+        }
+    }
+
+    /// Claims that entry.
     pub(super) fn claim(
         &mut self,
         turn: Turn,
         request: &ClaimRequest,
         fence: Fence,
     ) -> Option<Claimed> {
-        let now = request.now;
-        if !self.due(turn, request.most_per_stream).has_come(now) {
-            return None;
-        }
-        let next = match (turn, &request.tokens) {
-            (Turn::Control, _) => self.backlog.control_head(|lane| self.may_leave(lane)),
-            (Turn::Ordinary, Tokens::SignedBy(keys)) => self.backlog.next_signed(now, keys),
-            (Turn::Ordinary, Tokens::Any) => match self.health.breaker(now) {
-                Breaker::Closed => self.backlog.next_head(now),
-                Breaker::Open | Breaker::HalfOpen => self.backlog.next_probe(now),
-            },
-        };
-        let next = next.filter(|entry| entry.is_signed_as(&request.tokens));
+        let next = self.next(turn, request);
         let (jti, life) = next.map(|entry| (entry.jti.clone(), entry.life()))?;
-        let claim = Happening::Claim { fence, now, until: request.lease_until };
+        let claim = Happening::Claim { fence, now: request.now, until: request.lease_until };
         let Step::GoesOn(life) = life.after(claim) else { return None };
         let entry = self.backlog.live_on(&jti, life)?;
         Some(Claimed { pace: self.health.pace, ..hand(entry, &self.route) })
     }
 
     /// What a poll gets: control entries first, then the oldest.
-    pub(super) fn hand_out(&mut self, request: &HandOutRequest) -> HandOut {
+    pub(super) fn hand_out(&mut self, request: HandOutRequest) -> HandOut {
         let (status, set_by) = (self.record.status, self.record.status_set_by);
         let leaves = |lane| may_leave(status, set_by, lane);
         self.backlog.show_due(request.now);
@@ -258,18 +284,44 @@ impl Stream {
         let control = self.backlog.control(leaves);
         let ordinary = self.backlog.ordinary().filter(|_| leaves(Lane::Ordinary));
         let all = control.into_iter().chain(ordinary);
-        let mut shown = all.filter(|(_, entry)| !hidden.hides(entry));
+        let mut shown = all.filter(|entry| !hidden.hides(entry));
         let handed: Vec<_> = shown.by_ref().take(request.most).collect();
         let more = if shown.next().is_some() { More::Available } else { More::None };
-        drop(shown);
-        let numbers: Vec<u64> = handed.iter().map(|(number, _)| *number).collect();
-        let entries = handed.into_iter().map(|(_, entry)| hand(entry, &self.route)).collect();
-        let mut out = HandOut::new(entries, more);
-        if let Some(until) = request.hidden_until {
-            self.backlog.hide(numbers, until);
+        let entries = handed.into_iter().map(|entry| hand(entry, &self.route)).collect();
+        let hidden_until = self.backlog.first_shown();
+        HandOut { hidden_until, ..HandOut::new(entries, more) }
+    }
+
+    /// Keeps the tokens of what was handed out, and hides it until that time. What another poll
+    /// was answered with meanwhile, or stands behind that, is not this one's any more.
+    pub(super) fn keep_polled(
+        &mut self,
+        tokens: Vec<KeepToken>,
+        hide: Option<Timestamp>,
+    ) -> Vec<Kept> {
+        if let Some(now) = tokens.iter().map(|token| token.at).max() {
+            self.backlog.show_due(now);
         }
-        out.hidden_until = self.backlog.first_shown();
-        out
+        let hidden = self.backlog.hidden();
+        let is_hidden = |token: &KeepToken| {
+            self.backlog.get(&token.jti).is_some_and(|entry| hidden.hides(entry))
+        };
+        let gone: Vec<bool> = tokens
+            .iter()
+            .map(|token| token.stream_id != self.record.stream_id || is_hidden(token))
+            .collect();
+        let keep = |(token, gone): (KeepToken, bool)| {
+            if gone {
+                return Kept::Gone;
+            }
+            let jti = token.jti.clone();
+            let kept = self.keep(token);
+            if let (Kept::Token { .. }, Some(until)) = (&kept, hide) {
+                self.backlog.hide(&jti, until);
+            }
+            kept
+        };
+        tokens.into_iter().zip(gone).map(keep).collect()
     }
 
     /// Keeps a token, unless an earlier one counts.
@@ -299,15 +351,14 @@ impl Stream {
             .max(breaker.into())
     }
 
-    fn ordinary_due(&self, most_held: usize) -> Due {
+    /// When a head of an order key that is due then can be claimed.
+    fn ordinary_due(&self, most_held: usize, head: Due) -> Due {
         if !self.is_push() || !self.may_leave(Lane::Ordinary) {
             return Due::Never;
         }
         // Once the breaker has opened, one entry goes alone, as the probe.
         let most_held = self.health.open_until.map_or(most_held, |_| most_held.min(1));
-        self.backlog
-            .heads_due()
-            .max(self.backlog.ordinary_free(most_held))
+        head.max(self.backlog.ordinary_free(most_held))
             // What a control entry announces, the receiver learns before all that comes after it.
             .max(self.backlog.control_free())
             .max(self.health.ordinary_from().into())

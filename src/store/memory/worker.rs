@@ -123,9 +123,7 @@ impl IssuerState {
             }
             due = due.min(self.schedule(turn).next(|pace| places.free(lane, pace) > 0));
             for id in passed {
-                // What is due and could not be claimed waits for a change: a key that signs again.
-                let later = Some(self.due(turn, &id, request));
-                due = later.filter(|due| !due.has_come(request.now)).map_or(due, |at| due.min(at));
+                due = due.min(self.due(turn, &id, request));
                 self.changed(&id);
             }
         }
@@ -150,9 +148,9 @@ impl IssuerState {
         Some((entry, stream.line()))
     }
 
-    /// When a stream's entry can be claimed, given how many may be held.
+    /// When a claim gets an entry of a stream.
     fn due(&self, turn: Turn, id: &StreamId, request: &ClaimRequest) -> Due {
-        self.streams.get(id).map_or(Due::Never, |s| s.due(turn, request.most_per_stream))
+        self.streams.get(id).map_or(Due::Never, |stream| stream.due_for(turn, request))
     }
 
     fn settle(&mut self, batch: SettleBatch) -> SettleReport {
@@ -189,8 +187,7 @@ impl IssuerState {
         let GiveUpHeld { stream_id, limits, now, most } = request;
         let Some(stream) = self.streams.get(stream_id) else { return 0 };
         let oldest = stream.backlog.ordinary().take(*most);
-        let oldest: Vec<_> =
-            oldest.map(|(_, entry)| (entry.jti.clone(), entry.queued_at)).collect();
+        let oldest: Vec<_> = oldest.map(|entry| (entry.jti.clone(), entry.queued_at)).collect();
         let mut given_up = 0;
         for (jti, queued_at) in oldest {
             let held = self.streams.get(stream_id).and_then(|stream| stream.held());

@@ -1,8 +1,8 @@
 //! What polls are answered (P4, P5; RFC 8936).
 
-use ssf_transmitter::id::{OrderKey, StreamId};
+use ssf_transmitter::id::{KeyId, OrderKey, StreamId};
 use ssf_transmitter::protocol::{More, PollReply};
-use ssf_transmitter::store::{HandOut, HandOutRequest, StoreError};
+use ssf_transmitter::store::{HandOut, HandOutRequest, KeepToken, Kept, StoreError};
 use ssf_transmitter::timestamp::Timestamp;
 
 use super::streams::route;
@@ -31,14 +31,47 @@ impl Model {
         let more = if due.len() > request.most { More::Available } else { More::None };
         let due: Vec<_> = due.iter().take(request.most).map(|(jti, _)| (*jti).clone()).collect();
         let entries: Vec<_> = out.entries.iter().map(|entry| entry.jti.clone()).collect();
-        for jti in &entries {
-            if let Some(entry) = self.entries.get_mut(jti) {
-                entry.hidden_until = request.hidden_until;
-            }
-        }
         self.hold(!pushed, || "P1: a push stream was polled");
         self.hold(entries == due, || format!("P5: a poll got {entries:?} and not {due:?}"));
         self.hold(out.more == more, || "RFC 8936: what remains is counted wrong");
+    }
+
+    /// The tokens of a reply are kept, and what it holds is hidden until a time. What another poll
+    /// hid meanwhile, or stands behind that, is not this one's any more.
+    pub(crate) fn polled(
+        &mut self,
+        by: Process,
+        id: &StreamId,
+        (tokens, hide): (&[KeepToken], Option<Timestamp>),
+        result: &Result<Vec<Kept>, StoreError>,
+        retired: impl Fn(&KeyId) -> bool,
+    ) {
+        if let Some(now) = tokens.iter().map(|token| token.at).max() {
+            self.show_due(id, now);
+        }
+        let hidden = self.hidden(id);
+        let waits = |jti| self.entries.get(jti).filter(|entry| entry.ended.is_none());
+        let behind: Vec<_> = tokens
+            .iter()
+            .map(|token| waits(&token.jti).is_some_and(|entry| hidden.contains(&entry.key)))
+            .collect();
+        let Ok(kept) = result else { return self.kept(by, tokens, result, retired) };
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for ((token, kept), behind) in tokens.iter().zip(kept).zip(behind) {
+            if behind {
+                let gone = !matches!(kept, Kept::Token { .. });
+                self.hold(gone, || format!("P4: {} was answered to two polls", token.jti));
+            } else {
+                ours.push(token.clone());
+                theirs.push(kept.clone());
+            }
+        }
+        for (token, kept) in ours.iter().zip(&theirs) {
+            if let (Kept::Token { .. }, Some(entry)) = (kept, self.entries.get_mut(&token.jti)) {
+                entry.hidden_until = hide;
+            }
+        }
+        self.kept(by, &ours, &Ok(theirs), retired);
     }
 
     fn show_due(&mut self, id: &StreamId, now: Timestamp) {

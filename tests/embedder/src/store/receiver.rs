@@ -125,7 +125,7 @@ impl ReceiverStore for VecStore {
             if stream.is_push() {
                 return Err(StoreError::NotFound);
             }
-            Ok(stream.hand_out(&request))
+            Ok(stream.hand_out(request))
         })
     }
 
@@ -135,14 +135,9 @@ impl ReceiverStore for VecStore {
         owner: &Owner,
         stream: &StreamId,
         tokens: Vec<KeepToken>,
+        hide: Option<Timestamp>,
     ) -> Result<Vec<Kept>, StoreError> {
-        self.owned(issuer, owner, stream, |stream| {
-            let keep = |token: KeepToken| {
-                let ours = token.stream_id == stream.record.stream_id;
-                if ours { stream.keep(token) } else { Kept::Gone }
-            };
-            Ok(tokens.into_iter().map(keep).collect())
-        })
+        self.owned(issuer, owner, stream, |stream| Ok(stream.keep_polled(tokens, hide)))
     }
 
     async fn touch(

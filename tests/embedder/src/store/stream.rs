@@ -188,27 +188,51 @@ impl Stream {
     }
 
     /// What a poll gets, control entries first.
-    pub(super) fn hand_out(&mut self, request: &HandOutRequest) -> HandOut {
+    pub(super) fn hand_out(&self, request: HandOutRequest) -> HandOut {
         let route = self.route();
-        let hides = |entry: &&Entry| entry.hidden_until > Some(request.now);
-        let hidden: HashSet<_> =
-            self.entries.iter().filter(hides).map(|entry| entry.order_key.clone()).collect();
-        let leaves = |entry: &Entry| may_leave(route.status, route.status_set_by, entry.lane);
-        let leaving = self.entries.iter_mut().filter(|entry| leaves(entry));
+        let hidden = self.hidden(request.now);
+        let leaving = self.entries.iter().filter(|entry| self.may_leave(entry.lane));
         let shown = leaving.filter(|entry| !hidden.contains(&entry.order_key));
         let (control, ordinary): (Vec<_>, Vec<_>) =
             shown.partition(|entry| entry.lane.is_control());
-        let mut all: Vec<_> = control.into_iter().chain(ordinary).collect();
+        let all: Vec<_> = control.into_iter().chain(ordinary).collect();
         let more = if all.len() > request.most { More::Available } else { More::None };
-        all.truncate(request.most);
-        for entry in &mut all {
-            entry.hidden_until = request.hidden_until;
-        }
-        let entries = all.iter().map(|entry| entry.hand_over(&route)).collect();
-        let mut out = HandOut::new(entries, more);
-        let hidden = self.entries.iter().filter(hides);
-        out.hidden_until = hidden.filter_map(|entry| entry.hidden_until).min();
+        let handed = all.into_iter().take(request.most);
+        let mut out = HandOut::new(handed.map(|entry| entry.hand_over(&route)).collect(), more);
+        let until = self.entries.iter().filter_map(|entry| entry.hidden_until);
+        out.hidden_until = until.filter(|until| *until > request.now).min();
         out
+    }
+
+    /// Keeps the tokens of what was handed out, and hides it until that time. What another poll
+    /// was answered with meanwhile, or stands behind that, is not this one's any more.
+    pub(super) fn keep_polled(
+        &mut self,
+        tokens: Vec<KeepToken>,
+        hide: Option<Timestamp>,
+    ) -> Vec<Kept> {
+        let hidden = tokens.iter().map(|token| token.at).max().map(|now| self.hidden(now));
+        let keep = |token: KeepToken| {
+            let entry = self.entry(&token.jti);
+            let is_hidden =
+                entry.zip(hidden.as_ref()).is_some_and(|(e, h)| h.contains(&e.order_key));
+            if is_hidden || token.stream_id != self.record.stream_id {
+                return Kept::Gone;
+            }
+            let jti = token.jti.clone();
+            let kept = self.keep(token);
+            if let (Kept::Token { .. }, Some(entry)) = (&kept, self.entry(&jti)) {
+                entry.hidden_until = hide;
+            }
+            kept
+        };
+        tokens.into_iter().map(keep).collect()
+    }
+
+    /// The order keys of what is hidden; that of control entries is none.
+    fn hidden(&self, now: Timestamp) -> HashSet<Option<OrderKey>> {
+        let hidden = self.entries.iter().filter(|entry| entry.hidden_until > Some(now));
+        hidden.map(|entry| entry.order_key.clone()).collect()
     }
 
     /// The host of its endpoint.
@@ -261,6 +285,12 @@ impl Stream {
         turns
     }
 
+    /// Whether it is the turn of a control entry, which no other entry overtakes, though no key can
+    /// sign it.
+    fn has_control(&self, now: Timestamp) -> bool {
+        self.turns(Lane::Verification, usize::MAX).iter().any(|(due, _)| *due <= Some(now))
+    }
+
     /// Claims the first entry of a lane, or of all control lanes, whose turn and time it is.
     pub(super) fn claim(
         &mut self,
@@ -268,6 +298,9 @@ impl Stream {
         request: &ClaimRequest,
         fence: Fence,
     ) -> Option<Claimed> {
+        if lane == Lane::Ordinary && self.has_control(request.now) {
+            return None;
+        }
         let mut turns = self.turns(lane, request.most_per_stream).into_iter();
         let its_turn = |(due, entry): &(Due, &Entry)| {
             *due <= Some(request.now) && entry.is_for(&request.tokens)
