@@ -76,8 +76,8 @@ impl Router {
     }
 
     /// The largest body that a request to that path may have. Whoever reads the body stops one
-    /// byte later and hands over what was read: the router then answers 413, if the sender may
-    /// know.
+    /// byte later and hands over what was read: the router then refuses it, with 413 unless the
+    /// profile says otherwise, if the sender may know.
     #[must_use]
     pub fn body_limit(&self, path: &str) -> usize {
         match self.receivers.paths().find(path) {

@@ -416,20 +416,30 @@ fn a_request_without_a_valid_token_has_an_error_and_a_challenge() {
 
 // Refusals.
 
+/// What the operator can know of a refused request. The receiver was told the same tracking id.
+fn diagnosed(world: &World, call: Call) -> Diagnosis {
+    let mut request = Request::builder().method(call.method.as_str()).uri(&call.uri);
+    for (name, value) in &call.headers {
+        request = request.header(name, value.as_slice());
+    }
+    let response = block_on(world.router.handle(request.body(call.body.into()).unwrap()));
+    let diagnosis = response.extensions().get::<Diagnosis>().unwrap().clone();
+    let body: Value = serde_json::from_slice(response.body()).unwrap();
+    assert_eq!(body["trackingId"], diagnosis.tracking_id.as_str());
+    diagnosis
+}
+
 #[test]
 fn a_tracking_id_is_fresh_and_the_operators_log_has_it() {
     let world = world();
     let foreign = created(&world, OTHER);
     let mut seen = BTreeSet::new();
     for (call, operation) in operations_on(&foreign) {
-        let mut request = Request::builder().method(call.method.as_str()).uri(&call.uri);
-        for (name, value) in &call.headers {
-            request = request.header(name, value.as_slice());
-        }
-        let response = block_on(world.router.handle(request.body(call.body.into()).unwrap()));
-        let diagnosis = response.extensions().get::<Diagnosis>().unwrap().clone();
-        let body: Value = serde_json::from_slice(response.body()).unwrap();
-        assert_eq!(body["trackingId"], diagnosis.tracking_id.as_str());
+        let weak = diagnosed(&world, call.clone().token(NOTHING));
+        assert_eq!(weak.operation, Some(operation), "who may not is known to have wanted it");
+        assert!(matches!(weak.refusal, Refusal::InsufficientScope(Some(_))));
+        let diagnosis = diagnosed(&world, call);
+        assert!(seen.insert(weak.tracking_id), "it came twice");
         assert_eq!(diagnosis.operation, Some(operation));
         assert_eq!(diagnosis.caller.unwrap().client.as_str(), "rp-1");
         assert_eq!(diagnosis.refusal, Refusal::UnknownStream);

@@ -244,6 +244,7 @@ mod tests {
             (Refusal::Suspended, 403),
             (Refusal::StreamLimit, 403),
             (Refusal::TenantStreamLimit, 403),
+            (Refusal::RateLimited(Duration::ZERO), 429),
             (Refusal::TooSoon(Duration::ZERO), 429),
             (Refusal::Unavailable(Duration::ZERO), 500),
             (Refusal::Internal, 500),
