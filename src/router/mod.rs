@@ -112,7 +112,8 @@ impl Router {
             }
             Some(protected) => {
                 asked.resource = self.resource(&protected, path);
-                asked.meant = meant(&protected, request.method()).map(Operation::as_str);
+                asked.operation = meant(&protected, request.method());
+                asked.meant = asked.operation.map(Operation::as_str);
                 self.protected(&protected, request, asked).await
             }
         };
@@ -150,7 +151,6 @@ impl Router {
         let caller = self.authenticate(request.headers()).await?;
         asked.caller = Some(caller.owner.clone());
         let operation = self.authorize(endpoint, request.method(), &caller)?;
-        asked.operation = Some(operation);
         self.admit(&caller, operation).await?;
         let receivers = &self.receivers;
         let (profile, egress) = (receivers.profile(), receivers.egress());
