@@ -23,7 +23,7 @@ pub use paths::{Endpoint, Paths, well_known};
 pub use poll::{More, PollReply, PollRequest, Wait};
 pub use profile::{
     Access, AudienceFilter, Locations, Nulls, Presence, Profile, RenderError, Statuses,
-    UnknownMembers, UnsetReason, UpdateTime, oauth_error, sailpoint_error,
+    UnknownMembers, UnsetReason, UpdateTime, Validation, oauth_error, sailpoint_error,
 };
 pub use refusal::{Answer, InvalidRequest, Problem, Refusal};
 pub use status::{StatusRequest, StatusView, change_status};

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::reply::{json, set};
 use crate::error::Error;
 use crate::keys::JWKS_MAX_AGE;
-use crate::protocol::{Endpoint, Refusal};
+use crate::protocol::{Endpoint, Refusal, Validation};
 use crate::transmitter::Receivers;
 
 /// Answers a request for a public document. Credentials are not looked at: a bad token does not
@@ -23,7 +23,8 @@ pub(super) async fn answer(
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return Err(Refusal::MethodNotAllowed { allow: "GET, HEAD" }.into());
     }
-    Ok(cacheable(&document(receivers, endpoint).await?, request))
+    let document = json(StatusCode::OK, &document(receivers, endpoint).await?);
+    Ok(cacheable(document, request, receivers.profile().validation))
 }
 
 /// What is asked for at a public endpoint, in a word for logs and metrics.
@@ -65,8 +66,11 @@ fn resource_metadata(receivers: &Receivers, path: &str) -> Value {
 }
 
 /// A document that caches may keep as long as a key set, with a validator (RFC 9110 §8.8.3).
-fn cacheable(document: &Value, request: &Request<Bytes>) -> Response<Bytes> {
-    let mut response = json(StatusCode::OK, document);
+fn cacheable(
+    mut response: Response<Bytes>,
+    request: &Request<Bytes>,
+    validation: Validation,
+) -> Response<Bytes> {
     let digest = openssl::sha::sha256(response.body());
     let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest));
     set(&mut response, CACHE_CONTROL, &format!("public, max-age={}", JWKS_MAX_AGE.as_secs()));
@@ -75,7 +79,7 @@ fn cacheable(document: &Value, request: &Request<Bytes>) -> Response<Bytes> {
     let known = known.filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(','));
     // RFC 9110 §13.1.2: compared weakly; the list may come in several headers (§5.3).
     let same = |one: &str| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag;
-    if known.map(str::trim).any(same) {
+    if validation == Validation::NotModified && known.map(str::trim).any(same) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.body_mut() = Bytes::new();
     }

@@ -115,6 +115,16 @@ fn the_documents_are_public_whatever_token_comes_along() {
 }
 
 #[test]
+fn a_public_document_comes_whole_also_to_a_client_that_has_it_for_304_is_not_declared() {
+    let world = world();
+    for uri in [METADATA, "/.well-known/ssf-configuration", JWKS] {
+        let fresh = world.ask(&get(uri));
+        let tag = fresh.header("etag").to_owned();
+        assert_eq!(world.ask(&get(uri).header("if-none-match", &tag)), fresh, "{uri}");
+    }
+}
+
+#[test]
 fn the_metadata_names_what_there_is_and_nothing_else() {
     let world = world();
     let expected = json!({

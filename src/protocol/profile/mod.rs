@@ -33,6 +33,7 @@ pub use statuses::Statuses;
 /// | unknown members, `null` | ignored, removes a member | refused |
 /// | streams | 100 per receiver | 1 per receiver, 10 per tenant |
 /// | verification | every 10 s | every 300 s |
+/// | public documents a client has | 304 | 200, the whole document |
 /// | refusals | `error`, `error_description`, `member` | `detailCode`, `trackingId`, `messages`, `causes` |
 ///
 /// ```
@@ -68,6 +69,8 @@ pub struct Profile {
     pub update_time: UpdateTime,
     /// How the `reason` of a status looks that nobody gave a reason for.
     pub unset_reason: UnsetReason,
+    /// What a public document answers to a client that has it already.
+    pub validation: Validation,
     /// The most streams.
     pub quota: StreamQuota,
     /// The least time between two verifications that a receiver asks for, per stream.
@@ -138,6 +141,16 @@ pub enum UnsetReason {
     Empty,
 }
 
+/// What a public document answers to `If-None-Match` (RFC 9110 §13.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Validation {
+    /// 304 without content, when the client has the document as it is.
+    NotModified,
+    /// The whole document, always.
+    Whole,
+}
+
 impl Profile {
     /// SSF 1.0 with the CAEP interoperability profile: all operations.
     #[must_use]
@@ -152,6 +165,7 @@ impl Profile {
             audience_filter: AudienceFilter::None,
             update_time: UpdateTime::Hidden,
             unset_reason: UnsetReason::Absent,
+            validation: Validation::NotModified,
             quota: StreamQuota::new(100),
             min_verification_interval: Duration::from_secs(10),
             statuses: Statuses::new(),
@@ -173,6 +187,7 @@ impl Profile {
             audience_filter: AudienceFilter::Contains,
             update_time: UpdateTime::AfterChanges,
             unset_reason: UnsetReason::Empty,
+            validation: Validation::Whole,
             quota: StreamQuota::new(1).with_tenant(10),
             min_verification_interval: Duration::from_secs(300),
             statuses: Statuses::new()
