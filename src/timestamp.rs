@@ -86,6 +86,12 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// Whole seconds, rounded up: who waits as long as it is told is never too early.
+pub(crate) fn whole_seconds(duration: Duration) -> Duration {
+    let more = u64::from(duration.subsec_nanos() > 0);
+    Duration::from_secs(duration.as_secs().saturating_add(more))
+}
+
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

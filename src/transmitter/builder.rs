@@ -19,6 +19,7 @@ use crate::keys::KeyProvider;
 use crate::protocol::{Paths, Profile};
 use crate::secret_box::SecretBox;
 use crate::store::StreamStore;
+use crate::timestamp::whole_seconds;
 
 /// A transmitter in the making.
 #[derive(Debug)]
@@ -129,11 +130,16 @@ impl TransmitterBuilder {
     ///
     /// # Errors
     /// [`ConfigError`] when the configuration or the profile contradicts itself.
-    pub fn build(self) -> Result<Transmitter, ConfigError> {
+    pub fn build(mut self) -> Result<Transmitter, ConfigError> {
         self.config.check()?;
         if !self.profile.locations.are_sound() {
             return Err(ConfigError::Locations);
         }
+        // What receivers are told in whole seconds is kept to: nobody's time is up before.
+        let timeout = &mut self.config.inactivity_timeout;
+        *timeout = timeout.map(whole_seconds);
+        let interval = &mut self.profile.min_verification_interval;
+        *interval = whole_seconds(*interval);
         let core = Core {
             worker: mint::worker_id(self.entropy.bits()),
             paths: Paths::new(&self.issuer, &self.profile),

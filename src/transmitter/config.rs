@@ -19,7 +19,8 @@ pub struct Config {
     /// in the stream's health; what follows from one that fails is the host's to decide. Default:
     /// never.
     pub verification_interval: Option<Duration>,
-    /// After how long without activity of its receiver a stream is paused. Default: never.
+    /// After how long without activity of its receiver a stream is paused: rounded up to the whole
+    /// seconds that the receiver is told, so at least one. Default: never.
     pub inactivity_timeout: Option<Duration>,
     /// How long a poll waits for a SET. Default: 25 s.
     pub poll_timeout: Duration,

@@ -146,6 +146,20 @@ fn verification_too_soon_is_told_when_to_come_back_ssf_1_0_8_1_4_2() {
 }
 
 #[test]
+fn the_interval_of_verifications_is_the_one_that_receivers_are_told_ssf_1_0_8_1_1() {
+    let mut profile = Profile::ssf();
+    profile.min_verification_interval = std::time::Duration::from_millis(2600);
+    let world = World::with_profile(profile);
+    let stream = world.poll_stream();
+    assert_eq!(world.verify(&stream, "1"), Ok(()));
+    world.advance(std::time::Duration::from_millis(2600));
+    let rest = std::time::Duration::from_millis(400);
+    assert_eq!(world.verify(&stream, "2"), Err(Refusal::TooSoon(rest)));
+    world.advance(rest);
+    assert_eq!(world.verify(&stream, "2"), Ok(()));
+}
+
+#[test]
 fn a_deleted_stream_is_unknown_and_its_subjects_are_forgotten_ssf_1_0_8_1_1_5() {
     let world = World::new();
     let stream = world.poll_stream();

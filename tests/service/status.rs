@@ -186,6 +186,19 @@ fn only(world: &World) -> StreamId {
 }
 
 #[test]
+fn no_stream_is_paused_before_the_time_its_receiver_is_told_ssf_1_0_8_1_1() {
+    let timeout = std::time::Duration::from_millis(2600);
+    let world = World::with(|config| config.inactivity_timeout = Some(timeout));
+    let stream = world.push_stream(ONE);
+    let told = ready(world.receivers.read_stream(&caller(), &stream)).unwrap().inactivity_timeout;
+    assert_eq!(told, Some(3));
+    world.run_for(std::time::Duration::from_millis(2999));
+    assert_eq!(world.overview(&stream).record.status, Enabled);
+    world.run_for(std::time::Duration::from_millis(1));
+    assert_eq!(world.overview(&stream).record.status, Paused);
+}
+
+#[test]
 fn pushes_are_no_activity_of_the_receiver_ssf_1_0_8_1_1() {
     let world = World::with(|config| config.inactivity_timeout = Some(seconds(3600)));
     let stream = world.push_stream(ONE);

@@ -73,7 +73,8 @@ pub struct Profile {
     pub validation: Validation,
     /// The most streams.
     pub quota: StreamQuota,
-    /// The least time between two verifications that a receiver asks for, per stream.
+    /// The least time between two verifications that a receiver asks for, per stream; rounded up
+    /// to the whole seconds that it is told.
     pub min_verification_interval: Duration,
     /// The statuses of refusals.
     pub statuses: Statuses,

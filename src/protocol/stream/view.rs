@@ -8,6 +8,7 @@ use crate::id::{Audience, EventType, Issuer, StreamId};
 use crate::protocol::paths::{Endpoint, Paths};
 use crate::protocol::profile::{Profile, UpdateTime};
 use crate::stream::{Delivery, StreamRecord};
+use crate::timestamp::whole_seconds;
 
 /// What the transmitter adds to a record to make it the configuration a receiver sees.
 #[derive(Clone, Copy, Debug)]
@@ -104,8 +105,8 @@ impl StreamView {
             events_supported: context.events_supported.to_vec(),
             events_requested: record.events_requested.clone(),
             events_delivered: record.events_delivered.clone(),
-            min_verification_interval: whole_seconds(context.profile.min_verification_interval),
-            inactivity_timeout: context.inactivity_timeout.map(whole_seconds),
+            min_verification_interval: seconds(context.profile.min_verification_interval),
+            inactivity_timeout: context.inactivity_timeout.map(seconds),
             description: record.description.clone(),
             updated_at: None,
         }
@@ -137,9 +138,8 @@ impl DeliveryView {
     }
 }
 
-/// Whole seconds, rounded up: who waits as long as we say is never too early.
-fn whole_seconds(duration: Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+fn seconds(duration: Duration) -> u64 {
+    whole_seconds(duration).as_secs()
 }
 
 #[cfg(test)]
