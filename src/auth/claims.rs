@@ -15,8 +15,10 @@ use crate::timestamp::Timestamp;
 /// * `aud` must name this transmitter.
 /// * `exp`, `nbf` and `iat`, where present, must fit the time, give or take the leeway.
 /// * `cnf` must be absent: a bearer does not prove to hold the key it names (RFC 9449 §7.2).
-/// * The receiver is `client_id`, or `sub` where there is none. An authorization server that lets
-///   users or clients choose either must keep the two apart (RFC 9068 §5).
+/// * The receiver is `client_id`, or `sub` where there is none. Both are in one name space: a token
+///   without `client_id` whose `sub` is `rp` is the receiver `rp`. An authorization server that lets
+///   users or clients choose either must keep the two apart (RFC 9068 §5); where it does not, or
+///   nobody knows, [`ClientSource::ClientId`] takes no `sub`.
 /// * The scopes are those of `scope` (one string, separated by spaces), or `scp` (the same, or an
 ///   array) where there is none. Words that are no scopes grant nothing.
 ///
@@ -37,8 +39,19 @@ use crate::timestamp::Timestamp;
 pub struct TokenRules {
     audiences: Vec<Audience>,
     leeway: Duration,
+    client: ClientSource,
     tenant: TenantSource,
     caller_audience: AudienceSource,
+}
+
+/// Where the identifier of a receiver comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientSource {
+    /// From `client_id`. A token without it is refused.
+    ClientId,
+    /// From `client_id`, or from `sub` where there is none.
+    ClientIdOrSubject,
 }
 
 /// Where the tenant of a receiver comes from.
@@ -73,12 +86,14 @@ const LEEWAY: Duration = Duration::from_secs(30);
 
 impl TokenRules {
     /// Tokens for that audience: an identifier of this transmitter as a resource server. The
-    /// leeway is 30 s, the tenant `default`, the audience of streams the identifier of the client.
+    /// leeway is 30 s, the client `client_id` or else `sub`, the tenant `default`, the audience of
+    /// streams the identifier of the client.
     #[must_use]
     pub fn new(audience: Audience) -> Self {
         Self {
             audiences: vec![audience],
             leeway: LEEWAY,
+            client: ClientSource::ClientIdOrSubject,
             tenant: TenantSource::Fixed(TenantId::trusted("default")),
             caller_audience: AudienceSource::ClientId,
         }
@@ -95,6 +110,13 @@ impl TokenRules {
     #[must_use]
     pub const fn with_leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
+        self
+    }
+
+    /// Where the identifier of the receiver comes from.
+    #[must_use]
+    pub const fn with_client(mut self, client: ClientSource) -> Self {
+        self.client = client;
         self
     }
 
@@ -126,7 +148,7 @@ impl TokenRules {
         if claims.contains_key("cnf") {
             return Err(TokenFault::Bound);
         }
-        let client = client(claims)?;
+        let client = client(self.client, claims)?;
         let audience = match &self.caller_audience {
             AudienceSource::Claim(name) => {
                 let text = string(claims, name)?.ok_or_else(|| claim(name))?;
@@ -208,8 +230,11 @@ pub(super) fn claim(name: &str) -> TokenFault {
 
 /// RFC 9068 §2.2 has both; for a client that acts for itself, `sub` is the client (§2.2.1). A
 /// `client_id` that is there but malformed is never replaced by `sub`.
-fn client(claims: &Map<String, Value>) -> Result<ClientId, TokenFault> {
-    let name = if claims.contains_key("client_id") { "client_id" } else { "sub" };
+fn client(source: ClientSource, claims: &Map<String, Value>) -> Result<ClientId, TokenFault> {
+    let name = match source {
+        ClientSource::ClientIdOrSubject if !claims.contains_key("client_id") => "sub",
+        ClientSource::ClientIdOrSubject | ClientSource::ClientId => "client_id",
+    };
     let text = string(claims, name)?.ok_or_else(|| claim("client_id"))?;
     ClientId::parse(text).map_err(|_| claim(name))
 }
@@ -342,6 +367,15 @@ mod tests {
         }
         let nobody = fault(&json!({"client_id": null, "sub": null}));
         assert_eq!(nobody, "the claim `client_id` is missing or malformed");
+    }
+
+    #[test]
+    fn no_subject_passes_for_a_client_where_only_client_id_counts() {
+        let strict = rules().with_client(ClientSource::ClientId);
+        let client = |changes: &Value| read(&strict, changes).map(|caller| caller.owner.client);
+        assert_eq!(client(&json!({})).map(String::from), Ok("rp".to_owned()));
+        let refused = "the claim `client_id` is missing or malformed";
+        assert_eq!(client(&json!({"client_id": null, "sub": "rp"})), Err(refused.to_owned()));
     }
 
     #[test]

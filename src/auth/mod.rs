@@ -20,7 +20,7 @@ pub mod introspection;
 pub mod jwt;
 pub mod tokens;
 
-pub use self::claims::{AudienceSource, TenantSource, TokenRules};
+pub use self::claims::{AudienceSource, ClientSource, TenantSource, TokenRules};
 pub use self::fault::TokenFault;
 
 /// A receiver that has proved who it is.
