@@ -124,6 +124,29 @@ async fn while_a_url_fails_the_keys_it_gave_stay_in_use() {
 }
 
 #[tokio::test]
+async fn the_greatest_stale_age_is_a_day_or_the_hosts_choice() {
+    const DAY: i64 = 24 * 3600;
+    let server = Server::start(Reply::Json(jwks().to_string())).await;
+    let authenticators = [
+        (jwt(source(&server.url())), DAY),
+        (jwt(source(&server.url()).with_max_stale_age(Duration::from_secs(3600))), 3600),
+    ];
+    for (jwt, _) in &authenticators {
+        assert_eq!(asked(jwt, &good(), at(0)).await, Ok("rp-1".to_owned()));
+    }
+    server.reply(Reply::Status(500));
+    let good = token(json!({}), json!({"exp": NOW + 2 * DAY}));
+    for (jwt, stale) in &authenticators {
+        assert_eq!(asked(jwt, &good, at(stale - 1)).await, Ok("rp-1".to_owned()));
+        let refused = asked(jwt, &good, at(*stale)).await.unwrap_err();
+        assert!(refused.starts_with("the authentication service is not available"), "{refused}");
+    }
+    server.reply(Reply::Json(jwks().to_string()));
+    let (jwt, _) = &authenticators[0];
+    assert_eq!(asked(jwt, &good, at(DAY + 60)).await, Ok("rp-1".to_owned()));
+}
+
+#[tokio::test]
 async fn what_is_no_key_set_is_a_failure_with_its_reason() {
     for (reply, reason) in [
         (Reply::Json("<html>".to_owned()), "must be a JSON object with an array `keys`"),
@@ -219,6 +242,6 @@ fn debug_leaves_the_query_out() {
     let shown = format!("{:?}", source("https://as.example.com/jwks?key=s3cret"));
     assert_eq!(
         shown,
-        "JwksUrl { url: TrustedUrl(https://as.example.com/jwks), max_age: 600s, .. }"
+        "JwksUrl { url: TrustedUrl(https://as.example.com/jwks), ages: Ages { fresh: 600s, stale: 86400s }, .. }"
     );
 }

@@ -16,6 +16,8 @@ use crate::timestamp::Timestamp;
 const BODY_CAP: usize = 256 * 1024;
 /// The age from which keys are fetched anew, unless set.
 const MAX_AGE: Duration = Duration::from_secs(600);
+/// The age from which keys are not used, whatever the URL does, unless set.
+const MAX_STALE: Duration = Duration::from_secs(24 * 3600);
 /// While there are keys, the least time between two fetches: anybody can invent a `kid`.
 const REFETCH: Duration = Duration::from_secs(60);
 /// While there are none, the least time between two fetches.
@@ -26,15 +28,25 @@ const RETRY: Duration = Duration::from_secs(5);
 /// They are fetched with the first token, and again when they are older than the greatest age or
 /// lack the `kid` of a token, but at most once a minute, and never twice at a time. While the URL
 /// fails, the keys of the last success stay in use, and what they cannot decide is
-/// [`AuthError::Unavailable`]; so is everything before the first success.
+/// [`AuthError::Unavailable`]; so is everything before the first success, and after the greatest
+/// stale age: a key that its issuer withdrew does not live on because the URL is dead.
 pub struct JwksUrl {
     url: TrustedUrl,
-    max_age: Duration,
+    ages: Ages,
     cache: Mutex<Cache>,
     /// The fetch under way, if there is one; whoever holds the lock drives it. It stays here when
     /// a request is dropped that drove it, and the next one goes on with it: whoever sends a
     /// request and hangs up can neither cause a second fetch nor keep the first from ending.
     fetch: tokio::sync::Mutex<Option<BoxFuture<'static, Result<Jwks, FetchError>>>>,
+}
+
+/// How old keys may be.
+#[derive(Clone, Copy, Debug)]
+struct Ages {
+    /// Until they are fetched anew.
+    fresh: Duration,
+    /// Until they are not used, though they cannot be fetched.
+    stale: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -64,23 +76,30 @@ enum Step {
 }
 
 impl JwksUrl {
-    /// The keys behind that URL, which may be 10 minutes old.
+    /// The keys behind that URL, which may be 10 minutes old, and 24 hours while the URL fails.
     #[must_use]
     pub fn new(url: TrustedUrl) -> Self {
         let (cache, fetch) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { url, max_age: MAX_AGE, cache, fetch }
+        Self { url, ages: Ages { fresh: MAX_AGE, stale: MAX_STALE }, cache, fetch }
     }
 
     /// How old the keys may be.
     #[must_use]
     pub const fn with_max_age(mut self, max_age: Duration) -> Self {
-        self.max_age = max_age;
+        self.ages.fresh = max_age;
+        self
+    }
+
+    /// How old the keys may be while the URL fails. No older ones are ever used.
+    #[must_use]
+    pub const fn with_max_stale_age(mut self, max_stale_age: Duration) -> Self {
+        self.ages.stale = max_stale_age;
         self
     }
 
     fn step(&self, kid: Option<&str>, now: Timestamp) -> Result<Step, AuthError> {
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.step(kid, self.max_age, now)
+        cache.step(kid, self.ages, now)
     }
 }
 
@@ -114,22 +133,18 @@ impl fmt::Debug for JwksUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JwksUrl")
             .field("url", &self.url)
-            .field("max_age", &self.max_age)
+            .field("ages", &self.ages)
             .finish_non_exhaustive()
     }
 }
 
 impl Cache {
-    fn step(
-        &self,
-        kid: Option<&str>,
-        max_age: Duration,
-        now: Timestamp,
-    ) -> Result<Step, AuthError> {
-        let rest = if self.held.is_some() { REFETCH } else { RETRY };
+    fn step(&self, kid: Option<&str>, ages: Ages, now: Timestamp) -> Result<Step, AuthError> {
+        let held = self.held.as_ref().filter(|(_, at)| now.since(*at) < ages.stale);
+        let rest = if held.is_some() { REFETCH } else { RETRY };
         let wait = self.tried.map_or(Duration::ZERO, |tried| rest.saturating_sub(now.since(tried)));
-        let fresh = self.held.as_ref().is_some_and(|(_, at)| now.since(*at) < max_age);
-        let keys = self.held.as_ref().map(|(keys, _)| keys.clone());
+        let fresh = held.is_some_and(|(_, at)| now.since(*at) < ages.fresh);
+        let keys = held.map(|(keys, _)| keys.clone());
         let known = keys.clone().filter(|keys| kid.is_none_or(|kid| keys.has(kid)));
         match (known, keys, &self.failure) {
             (Some(known), _, _) if fresh => Ok(Step::Use(known)),
@@ -179,7 +194,7 @@ mod tests {
     }
 
     fn step(cache: &Cache, kid: Option<&str>, now: i64) -> String {
-        match cache.step(kid, MAX_AGE, at(now)) {
+        match cache.step(kid, Ages { fresh: MAX_AGE, stale: MAX_STALE }, at(now)) {
             Ok(Step::Use(keys)) => format!("use {keys:?}"),
             Ok(Step::Fetch(None)) => "fetch".to_owned(),
             Ok(Step::Fetch(Some(_))) => "fetch or use".to_owned(),
@@ -223,6 +238,21 @@ mod tests {
         assert_eq!(step(&cache, Some("b"), 601), "wait 59s");
         assert_eq!(step(&cache, Some("a"), 660), "fetch or use");
         assert_eq!(step(&cache, Some("b"), 660), "fetch");
+    }
+
+    #[test]
+    fn a_url_that_fails_for_a_day_leaves_no_keys_to_use() {
+        let day = 24 * 3600;
+        let mut cache = Cache::default();
+        cache.record(Ok(keys("a")), at(0));
+        cache.record(failed(), at(day - 2));
+        assert_eq!(step(&cache, Some("a"), day - 1), USE_A);
+        for kid in [None, Some("a"), Some("b")] {
+            assert_eq!(step(&cache, kid, day), "wait 3s");
+        }
+        assert_eq!(step(&cache, Some("a"), day + 3), "fetch");
+        cache.record(Ok(keys("a")), at(day + 3));
+        assert_eq!(step(&cache, Some("a"), day + 4), USE_A);
     }
 
     #[test]
