@@ -1,6 +1,6 @@
 //! Token introspection (RFC 7662): the authorization server is asked what a token stands for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -21,8 +21,10 @@ use crate::timestamp::Timestamp;
 const BODY_CAP: usize = 64 * 1024;
 /// How long an answer counts: what is revoked may be taken that long.
 const KEPT: Duration = Duration::from_secs(60);
-/// How many answers are kept.
-const MOST_KEPT: usize = 10_000;
+/// How many answers are kept of tokens that were taken.
+const MOST_TAKEN: usize = 10_000;
+/// How many of tokens that were refused: anybody can make those up.
+const MOST_REFUSED: usize = 1_000;
 /// How long a receiver should wait while the authorization server is out of reach.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -42,7 +44,8 @@ pub enum ClientCredentials {
 }
 
 /// Asks the authorization server about every token, and remembers its answers for at most 60 s and
-/// never past the token's `exp`. Answers are kept by the digest of the token.
+/// never past the token's `exp`. Answers are kept by the digest of the token, those that refuse in a
+/// small room of their own, so that made-up tokens push out no good one.
 ///
 /// A server out of reach, one that refuses this transmitter and one whose answer makes no sense
 /// are all [`AuthError::Unavailable`]: none of that is the fault of the token.
@@ -173,45 +176,75 @@ fn authorization(credentials: &ClientCredentials) -> Result<HeaderValue, Credent
     header.ok_or(CredentialsError)
 }
 
-/// The answers so far, by the digest of their token.
-#[derive(Default)]
-struct Answers(HashMap<[u8; 32], Answer>);
+/// The SHA-256 of a token.
+type Digest = [u8; 32];
 
-struct Answer {
-    said: Result<Caller, TokenFault>,
-    until: Timestamp,
+/// The answers so far.
+struct Answers {
+    taken: Room<Caller>,
+    refused: Room<TokenFault>,
+}
+
+/// Answers of one kind, until each ends. A full room forgets first what ends first.
+struct Room<T> {
+    most: usize,
+    answers: HashMap<Digest, (T, Timestamp)>,
+    ends: BTreeSet<(Timestamp, Digest)>,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self { taken: Room::new(MOST_TAKEN), refused: Room::new(MOST_REFUSED) }
+    }
 }
 
 impl Answers {
-    fn get(&self, digest: &[u8; 32], now: Timestamp) -> Option<Result<Caller, TokenFault>> {
-        let answer = self.0.get(digest).filter(|answer| now < answer.until)?;
-        Some(answer.said.clone())
+    fn get(&self, digest: &Digest, now: Timestamp) -> Option<Result<Caller, TokenFault>> {
+        // Where two requests were told different things, the token is refused.
+        let refused = self.refused.get(digest, now).map(Err);
+        refused.or_else(|| self.taken.get(digest, now).map(Ok))
     }
 
     fn keep(
         &mut self,
-        digest: [u8; 32],
+        digest: Digest,
         said: Result<Caller, TokenFault>,
         exp: Option<Timestamp>,
         now: Timestamp,
     ) {
-        // These come right with time.
-        if matches!(said, Err(TokenFault::NotYetValid | TokenFault::IssuedInFuture)) {
-            return;
-        }
         let soonest = now.after(KEPT);
         let until = exp.map_or(soonest, |exp| exp.min(soonest));
-        if self.0.len() >= MOST_KEPT {
-            self.0.retain(|_, answer| now < answer.until);
+        match said {
+            Ok(caller) => self.taken.keep(digest, caller, until, now),
+            // These come right with time.
+            Err(TokenFault::NotYetValid | TokenFault::IssuedInFuture) => {}
+            Err(fault) => self.refused.keep(digest, fault, until, now),
         }
-        // Still full: what would be forgotten first anyway makes room.
-        if self.0.len() >= MOST_KEPT {
-            let first = self.0.iter().min_by_key(|(_, answer)| answer.until);
-            if let Some(first) = first.map(|(digest, _)| *digest) {
-                self.0.remove(&first);
+    }
+}
+
+impl<T: Clone> Room<T> {
+    fn new(most: usize) -> Self {
+        Self { most, answers: HashMap::new(), ends: BTreeSet::new() }
+    }
+
+    fn get(&self, digest: &Digest, now: Timestamp) -> Option<T> {
+        let (said, _) = self.answers.get(digest).filter(|(_, until)| now < *until)?;
+        Some(said.clone())
+    }
+
+    fn keep(&mut self, digest: Digest, said: T, until: Timestamp, now: Timestamp) {
+        if let Some((_, before)) = self.answers.insert(digest, (said, until)) {
+            self.ends.remove(&(before, digest));
+        }
+        self.ends.insert((until, digest));
+        while let Some((end, first)) = self.ends.first().copied() {
+            if now < end && self.ends.len() <= self.most {
+                break;
             }
+            self.ends.remove(&(end, first));
+            self.answers.remove(&first);
         }
-        self.0.insert(digest, Answer { said, until });
     }
 }
 
@@ -223,6 +256,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::id::{Audience, ClientId, Owner, TenantId};
     use crate::subject::samples;
 
     #[test]
@@ -283,7 +317,7 @@ mod tests {
         let url = TrustedUrl::new("https://as.example/introspect?key=s3cret", &[]).unwrap();
         let secret = Secret::new("s3cret");
         let credentials = ClientCredentials::Basic { client_id: "tr".to_owned(), secret };
-        let rules = TokenRules::new(crate::id::Audience::parse("https://tr.example").unwrap());
+        let rules = TokenRules::new(Audience::parse("https://tr.example").unwrap());
         let introspection = Introspection::new(url, &credentials, rules).unwrap();
         let shown = format!("{introspection:?} {credentials:?} {:?}", introspection.authorization);
         assert!(!shown.contains("s3cret") && !shown.contains("czNjcmV0"), "{shown}");
@@ -309,26 +343,52 @@ mod tests {
         for fault in [TokenFault::NotYetValid, TokenFault::IssuedInFuture] {
             answers.keep([1; 32], Err(fault), None, at(0));
         }
-        assert!(answers.0.is_empty());
+        assert!(answers.refused.answers.is_empty());
+    }
+
+    fn digest(number: usize) -> Digest {
+        let mut digest = [0; 32];
+        digest[..8].copy_from_slice(&number.to_be_bytes());
+        digest
     }
 
     #[test]
     fn what_is_kept_is_bounded_and_what_ends_first_goes_first() {
-        let digest = |number: usize| {
-            let mut digest = [0; 32];
-            digest[..8].copy_from_slice(&number.to_be_bytes());
-            digest
-        };
         let mut answers = Answers::default();
-        for number in 0..MOST_KEPT {
+        for number in 0..MOST_REFUSED {
             let exp = if number == 7 { Some(at(30)) } else { None };
             answers.keep(digest(number), Err(TokenFault::Inactive), exp, at(0));
         }
-        answers.keep(digest(MOST_KEPT), Err(TokenFault::Inactive), None, at(1));
-        assert_eq!(answers.0.len(), MOST_KEPT);
+        answers.keep(digest(MOST_REFUSED), Err(TokenFault::Inactive), None, at(1));
+        let kept = |answers: &Answers| (answers.refused.answers.len(), answers.refused.ends.len());
+        assert_eq!(kept(&answers), (MOST_REFUSED, MOST_REFUSED));
         assert!(answers.get(&digest(7), at(1)).is_none());
         assert!(answers.get(&digest(8), at(1)).is_some());
-        answers.keep(digest(MOST_KEPT + 1), Err(TokenFault::Inactive), None, at(60));
-        assert_eq!(answers.0.len(), 2);
+        for _ in 0..2 {
+            answers.keep(digest(MOST_REFUSED + 1), Err(TokenFault::Inactive), None, at(60));
+            assert_eq!(kept(&answers), (2, 2));
+        }
+    }
+
+    #[test]
+    fn refused_tokens_push_out_none_that_was_taken() {
+        let owner = Owner::new(TenantId::parse("t").unwrap(), ClientId::parse("rp").unwrap());
+        let caller = Caller::new(owner, Audience::parse("rp").unwrap(), []);
+        let mut answers = Answers::default();
+        answers.keep(digest(0), Ok(caller.clone()), None, at(0));
+        for number in 1..=2 * MOST_TAKEN {
+            answers.keep(digest(number), Err(TokenFault::Inactive), None, at(1));
+        }
+        assert_eq!(answers.get(&digest(0), at(2)), Some(Ok(caller)));
+    }
+
+    #[test]
+    fn a_token_that_was_refused_meanwhile_is_refused() {
+        let owner = Owner::new(TenantId::parse("t").unwrap(), ClientId::parse("rp").unwrap());
+        let caller = Caller::new(owner, Audience::parse("rp").unwrap(), []);
+        let mut answers = Answers::default();
+        answers.keep(digest(0), Err(TokenFault::Inactive), None, at(0));
+        answers.keep(digest(0), Ok(caller), None, at(0));
+        assert_eq!(answers.get(&digest(0), at(1)), Some(Err(TokenFault::Inactive)));
     }
 }
