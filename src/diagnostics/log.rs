@@ -19,7 +19,7 @@ pub(super) fn write(told: Told<'_>) {
         Told::Answered { operation, status, took } => {
             debug!(target: TARGET, operation, status, took_ms = millis(took), "request answered");
         }
-        Told::Acknowledged { stream_id, delivered } => {
+        Told::Acknowledged { stream_id, delivered, .. } => {
             debug!(target: TARGET, %stream_id, delivered, "SETs acknowledged");
         }
         Told::Emitted { txn, sets } => debug!(target: TARGET, %txn, sets, "event emitted"),

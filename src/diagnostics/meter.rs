@@ -9,7 +9,7 @@ use metrics::{
 
 use super::{Push, Told, outcome};
 use crate::hooks::Notice;
-use crate::outbox::{DeadLetterKind, Fate};
+use crate::outbox::{DeadLetterKind, Fate, Lane};
 use crate::store::{Settled, Totals};
 
 const REQUESTS: &str = "ssf_requests_total";
@@ -21,6 +21,7 @@ const UNUSUAL: &str = "ssf_pushes_accepted_unusually_total";
 const DELIVERY_AGE: &str = "ssf_delivery_age_seconds";
 const ACKNOWLEDGED: &str = "ssf_polled_sets_acknowledged_total";
 const DEAD_LETTERS: &str = "ssf_dead_letters_total";
+const VERIFIED: &str = "ssf_verification_round_trip_seconds";
 const VERIFICATIONS_FAILED: &str = "ssf_verifications_failed_total";
 const BREAKER: &str = "ssf_breaker_changes_total";
 const HELD_DISABLED: &str = "ssf_streams_disabled_by_held_limit_total";
@@ -60,6 +61,7 @@ pub(crate) fn describe() {
     }
     describe_histogram!(REQUEST, Unit::Seconds, "Time to answer a request; polls may wait");
     describe_histogram!(DELIVERY_AGE, Unit::Seconds, "From emission to acceptance of a push");
+    describe_histogram!(VERIFIED, Unit::Seconds, "From queueing a verification SET to its receipt");
     describe_histogram!(SIGNING, Unit::Seconds, "Time to sign a batch of SETs");
     describe_gauge!(POLLS_WAITING, Unit::Count, "Polls that wait for a SET in this process");
     describe_gauge!(STREAMS, Unit::Count, "Streams, by status");
@@ -78,7 +80,12 @@ pub(super) fn count(told: Told<'_>) {
                 .increment(1);
             histogram!(REQUEST, "operation" => operation).record(took);
         }
-        Told::Acknowledged { delivered, .. } => counter!(ACKNOWLEDGED).increment(delivered),
+        Told::Acknowledged { delivered, verified, .. } => {
+            counter!(ACKNOWLEDGED).increment(delivered);
+            if let Some(round_trip) = verified {
+                histogram!(VERIFIED).record(round_trip.took());
+            }
+        }
         Told::Emitted { sets, .. } => {
             counter!(EVENTS_EMITTED).increment(1);
             counter!(SETS_EMITTED).increment(sets as u64);
@@ -100,6 +107,9 @@ fn count_push(push: Push<'_>) {
     counter!(PUSHES, "outcome" => outcome(push)).increment(1);
     if let (Settled::Done, Fate::Delivered { unusual_status }) = (push.settled, push.fate) {
         histogram!(DELIVERY_AGE).record(push.age);
+        if push.lane == Lane::Verification {
+            histogram!(VERIFIED).record(push.age);
+        }
         if unusual_status.is_some() {
             counter!(UNUSUAL).increment(1);
         }

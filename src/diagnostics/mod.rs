@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::hooks::{Notice, Observer};
 use crate::id::{Jti, Owner, StreamId, TrackingId, Txn};
-use crate::outbox::{DeadLetterReason, Fate, Lane};
+use crate::outbox::{DeadLetterReason, Fate, Lane, RoundTrip};
 use crate::set::Algorithm;
 use crate::store::Settled;
 
@@ -31,8 +31,8 @@ pub(crate) use meter::{Gauges, describe, set_gauges};
 pub(crate) enum Told<'a> {
     /// A request was answered.
     Answered { operation: &'static str, status: u16, took: Duration },
-    /// A receiver acknowledged SETs that it had polled.
-    Acknowledged { stream_id: &'a StreamId, delivered: u64 },
+    /// A receiver acknowledged SETs that it had polled, a verification perhaps among them.
+    Acknowledged { stream_id: &'a StreamId, delivered: u64, verified: Option<RoundTrip> },
     /// An event was emitted and is committed.
     Emitted { txn: &'a Txn, sets: usize },
     /// Something an operator should know.

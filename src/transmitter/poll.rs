@@ -70,7 +70,8 @@ impl Receivers {
 
     /// Tells what an acknowledgement delivered, and which SETs its errors made dead letters.
     fn tell_settled(&self, stream: &StreamId, done: Acknowledged, errors: Vec<(Jti, PollError)>) {
-        diagnostics::tell(Told::Acknowledged { stream_id: stream, delivered: done.delivered });
+        let (delivered, verified) = (done.delivered, done.verified);
+        diagnostics::tell(Told::Acknowledged { stream_id: stream, delivered, verified });
         let mut dead: HashMap<Jti, Lane> = done.dead.into_iter().collect();
         for (jti, error) in errors {
             if let Some(lane) = dead.remove(&jti) {

@@ -4,6 +4,7 @@ use metrics_util::MetricKind;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use serde_json::json;
 use ssf_transmitter::deliver::PushResponse;
+use ssf_transmitter::outbox::BeyondLimit;
 use ssf_transmitter::stream::StreamStatus;
 use ssf_transmitter::transmitter::Transmitter;
 
@@ -130,6 +131,57 @@ fn failures_are_counted_by_what_became_of_the_set_the_breaker_and_the_stream() {
             "ssf_verifications_failed_total 1",
         ]
     );
+}
+
+#[test]
+fn the_round_trip_of_a_verification_is_measured_whoever_started_it() {
+    const HOUR: u64 = 3600;
+    let world = World::with(|config| config.verification_interval = Some(seconds(HOUR)));
+    let (_, polled) = (world.push_stream(ONE), world.poll_stream());
+    let trips = |act: &dyn Fn()| only(&measured(act), &["ssf_verification_"]).join("");
+    let by_push = trips(&|| {
+        world.receiver.then(ONE, Ok(PushResponse::new(503).with_retry_after("90")));
+        world.run_for(seconds(HOUR + 100));
+    });
+    assert_eq!(by_push, "ssf_verification_round_trip_seconds 1 90");
+    let by_poll = trips(&|| {
+        let reply = world.poll(&polled, json!({}));
+        for _ in 0..2 {
+            world.poll(&polled, json!({"ack": jtis(&reply)}));
+        }
+    });
+    assert_eq!(by_poll, "ssf_verification_round_trip_seconds 1 100");
+    let asked_for = trips(&|| {
+        world.verify(&polled, "theirs").unwrap();
+        world.advance(seconds(7));
+        let reply = world.poll(&polled, json!({}));
+        world.poll(&polled, json!({"ack": jtis(&reply)}));
+    });
+    assert_eq!(asked_for, "ssf_verification_round_trip_seconds 1 7");
+}
+
+#[test]
+fn held_limits_are_counted_by_what_they_did() {
+    for (beyond, counted) in [
+        (BeyondLimit::GiveUpOldest, "ssf_dead_letters_total{reason=\"held_limit\"} 2"),
+        (
+            BeyondLimit::DisableStream,
+            "ssf_streams_disabled_by_held_limit_total{limit=\"entries\"} 1",
+        ),
+    ] {
+        let world = World::with(|config| {
+            config.held.entries = 1;
+            config.held.beyond = beyond;
+        });
+        world.poll_stream();
+        for label in ["a", "b", "c"] {
+            world.emit("user", label);
+        }
+        let lines = measured(|| {
+            world.run_once();
+        });
+        assert_eq!(only(&lines, &["ssf_dead_letters_total", "ssf_streams_disabled"]), [counted]);
+    }
 }
 
 #[test]
