@@ -13,6 +13,24 @@ use crate::protocol::change_status;
 use crate::store::{StoreError, StreamOverview, Totals};
 use crate::stream::{StatusSetBy, StreamRecord, StreamStatus};
 
+/// What a pause was decided on: a stream of which that is no longer so is left as it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ground {
+    /// Nothing of the stream.
+    Any,
+    /// Attempts of that generation.
+    Generation(u64),
+}
+
+impl Ground {
+    const fn holds(self, record: &StreamRecord) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Generation(generation) => record.generation == generation,
+        }
+    }
+}
+
 impl Transmitter {
     /// Changes the status of a stream on the transmitter's own account. The receiver is told by a
     /// stream-updated SET (SSF 1.0 §8.1.5), committed together with the change.
@@ -37,7 +55,8 @@ impl Transmitter {
     pub async fn suspend_client(&self, owner: &Owner, reason: Option<String>) -> Result<(), Error> {
         self.store.suspend(&self.core.issuer, owner).await?;
         for record in self.store.list_streams(&self.core.issuer, owner).await? {
-            self.pause(&record.stream_id, reason.clone(), PauseCause::Suspension).await?;
+            let cause = PauseCause::Suspension;
+            self.pause(&record.stream_id, reason.clone(), cause, Ground::Any).await?;
         }
         Ok(())
     }
@@ -111,11 +130,14 @@ impl Transmitter {
         stream: &StreamId,
         reason: Option<String>,
         cause: PauseCause,
+        ground: Ground,
     ) -> Result<(), Error> {
         let paused = StreamStatus::Paused;
         for _ in 0..CHANGE_TRIES {
             let before = match self.store.find_stream(&self.core.issuer, stream).await {
-                Ok(record) if record.status == StreamStatus::Enabled => record,
+                Ok(record) if record.status == StreamStatus::Enabled && ground.holds(&record) => {
+                    record
+                }
                 Ok(_) | Err(StoreError::NotFound) => return Ok(()),
                 Err(error) => return Err(error.into()),
             };

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::future::{AbortRegistration, Abortable, Either, FutureExt, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
+use super::operate::Ground;
 use super::push::{AFTER_TROUBLE, Progress};
 use super::send::Outgoing;
 use super::upkeep::Noted;
@@ -434,9 +435,11 @@ impl<'t> Pump<'t> {
                     core.diagnostics.notice(&Notice::BreakerOpened { stream_id, error });
                 }
                 Verdict::Pause => {
+                    // Its receiver may have changed or started it since.
+                    let Some(ground) = judged(&over, &stream_id) else { continue };
                     let reason = Some(UNDELIVERABLE.to_owned());
-                    let pause =
-                        self.transmitter.pause(&stream_id, reason, PauseCause::Undeliverable);
+                    let cause = PauseCause::Undeliverable;
+                    let pause = self.transmitter.pause(&stream_id, reason, cause, ground);
                     // One stream that cannot be paused leaves the others their turn.
                     result = self.beside(pause).await.and(result);
                 }
@@ -502,6 +505,13 @@ fn batch(core: &Core, over: &[Attempted], now: Timestamp) -> SettleBatch {
         batch.health.push(change);
     }
     batch
+}
+
+/// What a verdict on a stream was reached on: the attempts of its latest generation, for others do
+/// not count.
+fn judged(over: &[Attempted], stream_id: &StreamId) -> Option<Ground> {
+    let of_stream = over.iter().filter(|attempted| attempted.stream_id == *stream_id);
+    of_stream.map(|attempted| attempted.generation).max().map(Ground::Generation)
 }
 
 /// The first failure of each stream that failed.

@@ -4,6 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::operate::Ground;
 use super::{Config, Core, Transmitter};
 use crate::error::Error;
 use crate::hooks::PauseCause;
@@ -17,11 +18,18 @@ use crate::timestamp::Timestamp;
 /// was asked about, and what comes later asks for nothing sooner than the shortest time there is.
 #[derive(Debug)]
 pub(super) struct Schedule {
-    due: Mutex<Option<Timestamp>>,
+    times: Mutex<Times>,
     dead_letter: Duration,
     idempotency_key: Duration,
     stream: Option<Duration>,
     enabled: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    due: Option<Timestamp>,
+    /// The first that was noted since upkeep last began: the answers of the store may lack it.
+    noted: Option<Timestamp>,
 }
 
 /// What will ask for upkeep one day.
@@ -55,7 +63,7 @@ impl Schedule {
     pub(super) fn new(config: &Config) -> Self {
         let stream = [config.inactivity_timeout, config.verification_interval];
         Self {
-            due: Mutex::new(Some(Timestamp::default())),
+            times: Mutex::new(Times { due: Some(Timestamp::default()), noted: None }),
             dead_letter: config.keep_dead_letters,
             idempotency_key: config.keep_idempotency_keys,
             stream: stream.into_iter().flatten().min(),
@@ -65,7 +73,7 @@ impl Schedule {
 
     /// When upkeep is due: never, if nothing happens.
     pub(super) fn due(&self) -> Option<Timestamp> {
-        *self.lock()
+        self.lock().due
     }
 
     /// Notes what will ask for upkeep one day; says whether that is due earlier now.
@@ -81,16 +89,33 @@ impl Schedule {
             }
         };
         let Some(at) = after.map(|after| now.after(after.max(SHORTEST))) else { return false };
-        let mut due = self.lock();
-        let earlier = due.is_none_or(|due| at < due);
+        let mut times = self.lock();
+        let earlier = times.due.is_none_or(|due| at < due);
         if earlier {
-            *due = Some(at);
+            times.due = Some(at);
         }
+        times.noted = times.noted.into_iter().chain([at]).min();
         earlier
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Timestamp>> {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Upkeep begins, if it is due. One that fails is tried again in its time, not all the time.
+    fn begin(&self, now: Timestamp) -> bool {
+        let mut times = self.lock();
+        let begins = times.due.is_some_and(|due| due <= now);
+        if begins {
+            *times = Times { due: Some(now.after(AFTER_TROUBLE)), noted: None };
+        }
+        begins
+    }
+
+    /// Upkeep is over, and by what it found it is next due then.
+    fn end(&self, next: Option<Timestamp>) {
+        let mut times = self.lock();
+        times.due = next.into_iter().chain(times.noted).min();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Times> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -113,13 +138,8 @@ impl Transmitter {
     pub(super) async fn upkeep(&self) -> Result<(), Error> {
         let now = self.core.clock.now();
         let schedule = &self.core.upkeep;
-        {
-            let mut due = schedule.lock();
-            if due.is_none_or(|due| now < due) {
-                return Ok(());
-            }
-            // Written first: upkeep that fails is tried again in its time, not all the time.
-            *due = Some(now.after(AFTER_TROUBLE));
+        if !schedule.begin(now) {
+            return Ok(());
         }
         let next = [
             self.pause_inactive(now).await?,
@@ -127,7 +147,7 @@ impl Transmitter {
             self.sweep(now).await?,
         ];
         let next = next.into_iter().flatten().min().map(|next| next.max(now.after(SHORTEST)));
-        *schedule.lock() = next;
+        schedule.end(next);
         Ok(())
     }
 
@@ -145,7 +165,8 @@ impl Transmitter {
             for record in &streams {
                 let cause = PauseCause::Inactivity;
                 // One stream that cannot be paused leaves the others their turn.
-                let paused = self.pause(&record.stream_id, Some(reason.clone()), cause).await;
+                let paused =
+                    self.pause(&record.stream_id, Some(reason.clone()), cause, Ground::Any).await;
                 result = result.and(paused);
             }
             next = active_at.map(|active_at| active_at.after(timeout));
