@@ -59,7 +59,12 @@ impl Transmitter {
     /// Like [`emit`](Self::emit).
     pub async fn emit_in(&self, outbox: &mut dyn Outbox, event: Event) -> Result<Emission, Error> {
         let append = self.plan(outbox, &event, self.now()).await?;
-        Ok(outbox.append(append).await?.into())
+        let emission = outbox.append(append).await?.into();
+        if event.idempotency_key().is_some() {
+            // Upkeep since the plan has not seen the key.
+            self.core.note(Noted::IdempotencyKey, self.now());
+        }
+        Ok(emission)
     }
 
     /// What an emission stores: the claims of the event, and one entry per stream that wants it.
@@ -134,6 +139,10 @@ impl Transmitter {
     pub fn wake(&self, emission: &Emission) {
         if emission.repeated == Repeated::No {
             diagnostics::tell(Told::Emitted { txn: &emission.txn, sets: emission.sets.len() });
+        }
+        if !emission.sets.is_empty() {
+            // A look since the plan has not seen these SETs.
+            self.core.held.committed(&self.core.config.held, self.now());
         }
         self.core.wakes.wake(emission.sets.iter().map(|set| &set.stream_id));
     }

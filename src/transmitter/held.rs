@@ -33,6 +33,8 @@ pub(super) struct HeldSchedule(Mutex<Looks>);
 struct Looks {
     last: Timestamp,
     next: Timestamp,
+    /// The first look that was asked for since the last began: that one may have come too early.
+    noted: Timestamp,
     /// The entries for which the fullest stream has room.
     entries_left: u64,
     /// The bytes for which the largest stream has room.
@@ -57,24 +59,29 @@ impl HeldSchedule {
         self.change(|looks| {
             let entries = looks.entries_left.checked_sub(1);
             let bytes = looks.bytes_left.checked_sub(bytes);
-            looks.next = match entries.zip(bytes) {
+            match entries.zip(bytes) {
                 Some((entries, bytes)) => {
                     (looks.entries_left, looks.bytes_left) = (entries, bytes);
-                    looks.next.min(limits.due(&Held::new(1, 0, now)))
+                    looks.note(limits.due(&Held::new(1, 0, now)));
                 }
-                None => looks.soon(),
-            };
+                None => looks.note(looks.last.after(APART)),
+            }
         });
+    }
+
+    /// What was emitted is there now: it was counted before, but no look has seen it.
+    pub(super) fn committed(&self, limits: &HeldLimits, now: Timestamp) {
+        self.change(|looks| looks.note(limits.due(&Held::new(1, 0, now))));
     }
 
     /// A stream may hold more than when this process last looked.
     pub(super) fn changed(&self) {
-        self.change(|looks| looks.next = looks.soon());
+        self.change(|looks| looks.note(looks.last.after(APART)));
     }
 
     /// Another process may have emitted.
     pub(super) fn elsewhere(&self) {
-        self.change(|looks| looks.next = looks.next.min(looks.last.after(SELDOM)));
+        self.change(|looks| looks.note(looks.last.after(SELDOM)));
     }
 
     /// A stream holds that much, so there is room for no more than the rest.
@@ -94,8 +101,9 @@ impl HeldSchedule {
 }
 
 impl Looks {
-    fn soon(&self) -> Timestamp {
-        self.next.min(self.last.after(APART))
+    fn note(&mut self, at: Timestamp) {
+        self.next = self.next.min(at);
+        self.noted = self.noted.min(at);
     }
 }
 
@@ -111,8 +119,13 @@ impl Transmitter {
         // Written first: what fails is tried again in its time, not all the time.
         let limits = &self.core.config.held;
         let (next, mut due) = (now.after(APART), NEVER);
-        let room =
-            Looks { last: now, next, entries_left: limits.entries, bytes_left: limits.bytes };
+        let room = Looks {
+            last: now,
+            next,
+            noted: NEVER,
+            entries_left: limits.entries,
+            bytes_left: limits.bytes,
+        };
         self.core.held.change(|looks| *looks = room);
         let (mut after, mut result) = (None, Ok(()));
         for _ in 0..ROUNDS {
@@ -134,12 +147,8 @@ impl Transmitter {
                 _ => break,
             }
         }
-        // An emission meanwhile may have made it earlier.
-        self.core.held.change(|looks| {
-            if looks.next == next {
-                looks.next = due.max(next);
-            }
-        });
+        // What was noted meanwhile may be earlier.
+        self.core.held.change(|looks| looks.next = looks.noted.min(due.max(next)));
         result.map(|()| report)
     }
 

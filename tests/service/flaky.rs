@@ -37,6 +37,7 @@ struct State {
     /// Whether there are other processes, and how many changes they made.
     elsewhere: Mutex<Elsewhere>,
     after_look: Mutex<(usize, Option<Act>)>,
+    after: Mutex<Option<(Call, Act)>>,
     conflicting: AtomicBool,
     losing: AtomicBool,
 }
@@ -63,6 +64,8 @@ pub(crate) enum Call {
     Keep,
     Settle,
     HandOut,
+    Idle,
+    Held,
 }
 
 impl FlakyStore {
@@ -100,6 +103,19 @@ impl FlakyStore {
     pub(crate) fn change_after_look(&self, look: usize, change: impl FnOnce() + Send + 'static) {
         *lock(&self.0.elsewhere) = Elsewhere::Changes(0);
         *lock(&self.0.after_look) = (look, Some(Box::new(change)));
+    }
+
+    /// Before the answer to the next such call arrives, somebody does that.
+    pub(crate) fn after(&self, call: Call, act: impl FnOnce() + Send + 'static) {
+        *lock(&self.0.after) = Some((call, Box::new(act)));
+    }
+
+    fn answered<T>(&self, call: Call, answer: T) -> T {
+        let act = lock(&self.0.after).take_if(|(awaited, _)| *awaited == call);
+        if let Some((_, act)) = act {
+            act();
+        }
+        answer
     }
 
     /// How many calls there were.
@@ -285,7 +301,8 @@ impl WorkerStore for FlakyStore {
         batch: SettleBatch,
     ) -> Result<SettleReport, StoreError> {
         self.check(Call::Settle).await?;
-        self.inner().settle(issuer, batch).await
+        let report = self.inner().settle(issuer, batch).await;
+        self.answered(Call::Settle, report)
     }
 
     async fn sweep(&self, request: SweepRequest) -> Result<Swept, StoreError> {
@@ -298,7 +315,8 @@ impl WorkerStore for FlakyStore {
         since: Timestamp,
         most: usize,
     ) -> Result<Overdue, StoreError> {
-        self.inner().idle_streams(issuer, since, most).await
+        let idle = self.inner().idle_streams(issuer, since, most).await;
+        self.answered(Call::Idle, idle)
     }
 
     async fn unverified_streams(
@@ -316,7 +334,8 @@ impl WorkerStore for FlakyStore {
         after: Option<&StreamId>,
         most: usize,
     ) -> Result<Vec<HeldStream>, StoreError> {
-        self.inner().held_streams(issuer, after, most).await
+        let held = self.inner().held_streams(issuer, after, most).await;
+        self.answered(Call::Held, held)
     }
 
     async fn give_up_held(&self, issuer: &Issuer, request: GiveUpHeld) -> Result<u64, StoreError> {

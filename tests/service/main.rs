@@ -31,6 +31,8 @@ mod long_poll;
 #[cfg(test)]
 mod management;
 #[cfg(test)]
+mod meanwhile;
+#[cfg(test)]
 mod measures;
 #[cfg(test)]
 mod notices;
