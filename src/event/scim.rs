@@ -3,7 +3,7 @@
 //!
 //! Their subject is the resource, in the format `scim`, never inside the event object (§2.1). A
 //! change comes in two forms: a notice names the attributes that changed, a full event carries the
-//! data; neither carries what the other does (§2.4).
+//! data; neither carries what the other does (§2.4), and no other event carries either.
 //!
 //! ```
 //! use ssf_transmitter::event::Event;
@@ -36,7 +36,7 @@ macro_rules! bare_event {
             /// The event, which has no members.
             fn new;
             subject ["scim"];
-            excluded ["subject"];
+            excluded ["attributes", "data", "sub_id", "subject"];
             required {}
             optional {}
         }
@@ -52,7 +52,7 @@ macro_rules! notice_event {
             /// The event with its required members.
             fn new;
             subject ["scim"];
-            excluded ["data", "subject"];
+            excluded ["data", "sub_id", "subject"];
             required {
                 /// The attributes, which should be in the form of SCIM paths.
                 attributes: Vec<String> = "attributes";
@@ -74,7 +74,7 @@ macro_rules! full_event {
             /// The event with its required members.
             fn new;
             subject ["scim"];
-            excluded ["attributes", "subject"];
+            excluded ["attributes", "sub_id", "subject"];
             required {
                 /// The data.
                 data: Map<String, Value> = "data";
@@ -159,7 +159,7 @@ impl AsyncResponse {
     pub(super) const URI: &'static str = types::ASYNC_RESPONSE;
     pub(super) const DEFINED: &'static [&'static str] =
         &["method", "status", "response", "version", "bulkId"];
-    const EXCLUDED: &'static [&'static str] = &["subject"];
+    const EXCLUDED: &'static [&'static str] = &["attributes", "data", "sub_id", "subject"];
 
     /// The outcome of a request of that method. `response` is the error in the form of RFC 7644
     /// §3.12, required where the status is 400 or more.
