@@ -97,8 +97,11 @@ text! {
 }
 
 text! {
-    /// A path relative to a SCIM service, such as `/Users/2b2f880af6674ac284bae9381673d462`
-    /// (RFC 9967): no scheme, no host, no query, no fragment.
+    /// The path of a resource relative to a SCIM service, such as
+    /// `/Users/2b2f880af6674ac284bae9381673d462` (RFC 9967 §2.1).
+    ///
+    /// * no scheme, no host, no query, no fragment;
+    /// * an endpoint and an identifier: two segments or more, none of them empty, `.` or `..`.
     RelativePath, NotRelativePath, is_relative_path
 }
 
@@ -262,10 +265,20 @@ fn is_authority(text: &str) -> bool {
     host_ok && port_ok && is_encoded(user, |c| is_name_byte(c) || c == b':')
 }
 
-/// RFC 3986 §3.3 `path-absolute` or `path-noscheme`.
+/// RFC 3986 §3.3 `path-absolute` or `path-noscheme`, of the endpoint and the identifier that SCIM
+/// puts behind it.
 fn is_relative_path(text: &str) -> bool {
     let first = text.split('/').next().unwrap_or_default();
-    !text.starts_with("//") && !first.contains(':') && is_encoded(text, is_path_byte)
+    let path = text.strip_prefix('/').unwrap_or(text);
+    path.contains('/')
+        && path.split('/').all(|segment| !segment.is_empty() && !is_dots(segment))
+        && !first.contains(':')
+        && is_encoded(text, is_path_byte)
+}
+
+/// RFC 3986 §3.3 and §6.2.2.2: a `dot-segment`, encoded or not.
+fn is_dots(segment: &str) -> bool {
+    matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
 }
 
 /// Whether every byte is allowed or part of a percent-encoded one (RFC 3986 §2.1).
@@ -492,8 +505,23 @@ mod tests {
     fn a_scim_path_is_relative() {
         check(
             RelativePath::parse,
-            &["/Users/44f6142df96bd6ab61e7521d9", "Users/a:b", "/"],
-            &["https://h/Users/1", "//h/Users/1", "a:b", "/Users/1?x", "/Users/1#x", "/Users/a b"],
+            &["/Users/44f6142df96bd6ab61e7521d9", "Users/a:b", "/v2/Users/1", "/Users/..."],
+            &[
+                "https://h/Users/1",
+                "//h/Users/1",
+                "a:b",
+                "a:b/1",
+                "/Users/1?x",
+                "/Users/1#x",
+                "/Users/a b",
+                "/",
+                "/Users",
+                "/Users/",
+                "Users//1",
+                "/Users/..",
+                "/./1",
+                "/%2E%2e/1",
+            ],
             SubjectProblem::NotRelativePath,
         );
     }
