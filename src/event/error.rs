@@ -44,9 +44,16 @@ pub enum EventProblem {
     /// An extra member under the name of one that the type defines.
     #[error("has a meaning of its own and cannot be an extra member")]
     Defined,
+    /// A number beyond 64 bits, which would not be sent as it came (RFC 8259 §6).
+    #[error("must be a number of at most 64 bits, or a string")]
+    TooLarge,
     /// A subject of a format that the type does not allow.
     #[error("must be a subject of the format {}", .0.join(" or "))]
     SubjectFormat(&'static [&'static str]),
+    /// A subject, or one inside it, of the format `phone`, which nobody registered (RFC 9493
+    /// §3.2.5).
+    #[error("must not be or hold a subject of the format phone: its name is phone_number")]
+    PhoneFormat,
     /// A subject inside the event object that is not the subject of the event (SSF 1.0 §3.1.1).
     #[error("must be the same subject as `sub_id`")]
     OtherSubject,

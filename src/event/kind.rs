@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::{EventError, caep, risc, scim, ssf};
+use super::{EventError, EventProblem, caep, risc, scim, ssf};
 use crate::id::EventType;
-use crate::subject::Subject;
+use crate::subject::{Subject, check_numbers};
 
 /// A typed event: something that knows its event type and its members.
 ///
@@ -74,17 +74,25 @@ pub trait EventKind {
 }
 
 /// Checks the members and the subject of an event against the definition of its type. The set of
-/// types is open: a type without a definition here passes as it is.
+/// types is open: one without a definition here has to keep only the rules for all.
 ///
 /// # Errors
-/// When the type is one of CAEP 1.0, RISC 1.0, SSF 1.0 or RFC 9967 and its definition is broken,
-/// naming the member at fault.
+/// Naming the member at fault, when
+///
+/// * the type is one of CAEP 1.0, RISC 1.0, SSF 1.0 or RFC 9967 and its definition is broken;
+/// * the subject, or one inside it, has the format `phone`: it is registered as `phone_number`
+///   (RFC 9493 §3.2.5);
+/// * a member holds a number beyond 64 bits, which would not go out as it came (RFC 8259 §6).
 #[expect(deprecated, reason = "what is deprecated is checked too")]
 pub fn check(
     event_type: &EventType,
     members: &Map<String, Value>,
     subject: &Subject,
 ) -> Result<(), EventError> {
+    if subject.names_a_phone() {
+        return Err(EventError::new("sub_id", EventProblem::PhoneFormat));
+    }
+    check_numbers(members).map_err(|e| EventError::new(e.member, EventProblem::TooLarge))?;
     macro_rules! check_known {
         ($($event:ty),*) => {
             match event_type.as_str() {
@@ -149,7 +157,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::event::{Event, EventProblem, types};
+    use crate::event::{Event, types};
     use crate::subject::{SimpleSubject, samples};
 
     type Members = Map<String, Value>;

@@ -67,7 +67,7 @@ pub(super) fn event(
     for _ in 0..MOST_ROUNDS {
         let Some(members) = value.as_object() else { return };
         let Err(error) = check(event_type, members, &about) else { return };
-        if let EventProblem::SubjectFormat(_) = error.problem {
+        if let EventProblem::SubjectFormat(_) | EventProblem::PhoneFormat = error.problem {
             if subject.is_some() {
                 reader.note(&at.member("subject"), DocumentProblem::Event(error.problem));
             }
@@ -253,6 +253,8 @@ fn event_filler(problem: EventProblem, attempts: usize) -> Option<Value> {
         EventProblem::NotLanguageTag
         | EventProblem::Excluded
         | EventProblem::Defined
+        | EventProblem::PhoneFormat
+        | EventProblem::TooLarge
         | EventProblem::SubjectFormat(_)
         | EventProblem::OtherSubject => None,
     }

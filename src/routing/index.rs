@@ -108,6 +108,8 @@ impl<K: Clone + Ord> SubjectIndex<K> {
 
     fn find(&self, rule: Rule, event: &Subject) -> Vec<K> {
         let mut found: Vec<K> = match event {
+            // It is the subject of no event.
+            _ if event.names_a_phone() => Vec::new(),
             // The two rules differ for complex subjects only.
             Subject::Simple(_) | Subject::Aliases(_) => digests(event)
                 .iter()

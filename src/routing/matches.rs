@@ -14,9 +14,11 @@ use crate::subject::{ComplexSubject, SimpleSubject, Subject};
 ///   The second half is not in SSF 1.0, where two subjects with nothing in common match: an agreed
 ///   erratum (openid/sharedsignals issue 312).
 /// * A complex subject and one that is not never match: SSF 1.0 defines nothing for them.
+/// * A subject with the format `phone` anywhere in it is that of no event, so none matches it.
 #[must_use]
 pub fn includes(added: &Subject, event: &Subject) -> bool {
     match (added, event) {
+        _ if event.names_a_phone() => false,
         (Subject::Complex(added), Subject::Complex(event)) => agree(added, event),
         _ => share_an_identifier(added, event),
     }
@@ -29,6 +31,7 @@ pub fn includes(added: &Subject, event: &Subject) -> bool {
 #[must_use]
 pub fn excludes(removed: &Subject, event: &Subject) -> bool {
     match (removed, event) {
+        _ if event.names_a_phone() => false,
         (Subject::Complex(removed), Subject::Complex(event)) => {
             removed.members().all(|(name, member)| event.member(name) == Some(member))
         }
@@ -78,6 +81,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::routing::SubjectIndex;
     use crate::subject::samples;
 
     fn subject(value: &Value) -> Subject {
@@ -171,11 +175,29 @@ mod tests {
 
     #[test]
     fn an_unknown_format_matches_itself_only() {
-        // `phone` is not `phone_number`: SSF 1.0's own example uses a name that nobody registered.
-        let phone = subject(&json!({"format": "phone", "phone_number": "+12065550123"}));
-        let number = subject(&json!({"format": "phone_number", "phone_number": "+12065550123"}));
-        assert!(includes(&phone, &phone.clone()));
-        assert!(!includes(&phone, &number));
+        let item = |id: &str| subject(&json!({"format": "catalog_item", "catalog_id": id}));
+        for rule in [includes, excludes] {
+            assert!(rule(&item("1"), &item("1")));
+            assert!(!rule(&item("1"), &item("2")));
+        }
+    }
+
+    /// SSF 1.0's own example uses this name that nobody registered.
+    #[test]
+    fn a_phone_matches_nothing_not_even_itself_rfc_9493_3_2_5() {
+        let phone = json!({"format": "phone", "phone_number": "+12065550123"});
+        let number = json!({"format": "phone_number", "phone_number": "+12065550123"});
+        let aliases = json!({"format": "aliases", "identifiers": [phone, number]});
+        let complex = json!({"format": "complex", "user": phone, "tenant": number});
+        let mut index = SubjectIndex::new();
+        for same in [&phone, &aliases, &complex].map(subject) {
+            index.insert(&"s", &same);
+            assert!(!includes(&same, &same) && !excludes(&same, &same));
+            assert_eq!([index.including(&same), index.excluding(&same)], [[""; 0]; 2]);
+        }
+        assert!(!includes(&subject(&phone), &subject(&number)));
+        // What stands beside it still matches.
+        assert!(includes(&subject(&aliases), &subject(&number)));
     }
 
     #[test]

@@ -18,6 +18,8 @@ use serde_json::Value;
 
 use crate::id::StreamId;
 
+pub(crate) use simple::check_numbers;
+
 pub use error::{SubjectError, SubjectProblem};
 pub use format::{
     AcctUri, DidUrl, EmailAddress, FormatName, NonEmptyText, PhoneNumber, RelativePath, Uri,
@@ -133,6 +135,17 @@ impl Subject {
             Self::Simple(simple) => simple.format(),
             Self::Aliases(_) => "aliases",
             Self::Complex(_) => "complex",
+        }
+    }
+
+    /// Whether this or a subject inside it has the format `phone`. RISC 1.0 calls `phone_number`
+    /// (RFC 9493 §3.2.5) so, but nobody registered that name: no event may be about it.
+    pub(crate) fn names_a_phone(&self) -> bool {
+        let is_phone = |simple: &SimpleSubject| simple.format() == "phone";
+        match self {
+            Self::Simple(simple) => is_phone(simple),
+            Self::Aliases(aliases) => aliases.0.iter().any(is_phone),
+            Self::Complex(complex) => complex.0.values().any(is_phone),
         }
     }
 }

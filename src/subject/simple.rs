@@ -355,7 +355,8 @@ fn refuse_member(members: &Map<String, Value>, name: &str) -> Result<(), Subject
     Ok(())
 }
 
-fn check_numbers(members: &Map<String, Value>) -> Result<(), SubjectError> {
+/// Refuses a number that is not kept as it came, at any depth.
+pub(crate) fn check_numbers(members: &Map<String, Value>) -> Result<(), SubjectError> {
     members.iter().try_for_each(|(name, value)| check_number(value).map_err(|e| e.inside(name)))
 }
 
