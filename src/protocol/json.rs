@@ -19,7 +19,11 @@ pub(super) struct Members<'a> {
 }
 
 /// Reads a body that must be a JSON object.
-pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, InvalidRequest> {
+///
+/// # Errors
+/// When it is no JSON or no object, nested more than 16 levels deep, or a member comes twice at any
+/// depth, naming that member.
+pub fn object(body: &[u8]) -> Result<Map<String, Value>, InvalidRequest> {
     let mut fault = None;
     let mut reader = serde_json::Deserializer::from_slice(body);
     let strict = Strict { levels: MOST_LEVELS, fault: &mut fault };

@@ -18,6 +18,7 @@ mod verification;
 
 pub(crate) use bearer::is_b64token;
 pub use bearer::{Credentials, bearer_token};
+pub use json::object as json_object;
 pub use operation::Operation;
 pub use paths::{Endpoint, Paths, well_known};
 pub use poll::{More, PollReply, PollRequest, Wait};

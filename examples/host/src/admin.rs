@@ -21,7 +21,7 @@ use ssf_transmitter::id::{
     Audience, ClientId, EventType, IdempotencyKey, OrderKey, Owner, StreamId, TenantId, Txn,
 };
 use ssf_transmitter::monitor::IdentityMonitor;
-use ssf_transmitter::protocol::{Credentials, bearer_token};
+use ssf_transmitter::protocol::{Credentials, bearer_token, json_object};
 use ssf_transmitter::store::{Backlog, StoreError, StreamOverview, Totals};
 use ssf_transmitter::stream::StreamStatus;
 use ssf_transmitter::subject::Subject;
@@ -306,8 +306,10 @@ pub(crate) fn stream(id: &str) -> Result<StreamId, Refused> {
     StreamId::parse(id).map_err(unknown)
 }
 
+/// Reads a body as strictly as a receiver's: of two members of one name none is taken.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
-    serde_json::from_slice(body).map_err(Refused::bad)
+    let body = json_object(body).map_err(Refused::bad)?;
+    serde_json::from_value(body.into()).map_err(Refused::bad)
 }
 
 /// A refused operator's request.
@@ -362,4 +364,23 @@ fn with(
 ) -> Response<Bytes> {
     response.headers_mut().insert(name, HeaderValue::from_static(value));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_given_twice_is_refused_and_named() {
+        let bodies: [(&[u8], &str); 2] = [
+            (br#"{"status":"paused","status":"enabled"}"#, "`status` comes twice"),
+            (br#"{"event":{"reason":1,"reason":2}}"#, "`reason` comes twice"),
+        ];
+        for (body, named) in bodies {
+            let refused = parse::<Value>(body).unwrap_err();
+            assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+            assert_eq!(refused.description, named);
+        }
+        assert!(parse::<NewStatus>(br#"{"status":"paused"}"#).is_ok());
+    }
 }
