@@ -11,7 +11,7 @@ mod reply;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use url::form_urlencoded;
 
@@ -93,9 +93,11 @@ impl Router {
         let (operation, status) = (asked.word(), response.status().as_u16());
         let took = self.receivers.now().since(began);
         diagnostics::tell(Told::Answered { operation, status, took });
-        // RFC 9110 §9.3.2: HEAD is answered as GET is, without the content.
-        if request.method() == Method::HEAD {
-            *response.body_mut() = Bytes::new();
+        // RFC 9110 §9.3.2: HEAD is answered as GET is, without the content; §8.6: its length is that
+        // of the content left out. A 304 has left it out already, and its length is not known.
+        if request.method() == Method::HEAD && !response.body().is_empty() {
+            let length = std::mem::take(response.body_mut()).len();
+            response.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
         response
     }

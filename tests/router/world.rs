@@ -285,6 +285,14 @@ impl Answer {
         values.first().map_or("", |value| value.to_str().unwrap())
     }
 
+    /// What HEAD is answered where GET is answered this: all but the content, and how long that is
+    /// (RFC 9110 §8.6).
+    pub(crate) fn into_head(mut self) -> Self {
+        self.headers.insert("content-length", self.body.len().into());
+        self.body.clear();
+        self
+    }
+
     /// Status and the word for programs of a refusal.
     pub(crate) fn refusal(&self) -> (u16, String) {
         (self.status, self.json()["error"].as_str().unwrap().to_owned())

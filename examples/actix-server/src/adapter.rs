@@ -3,13 +3,16 @@
 use std::io;
 use std::net::TcpListener;
 
+use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpServer};
 use bytes::Bytes;
 use example_host::{App, GRACE, Stop};
+use futures_util::stream::empty;
+use http::header::CONTENT_LENGTH;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 
 /// Serves until it is time to stop; then requests under way may end.
 pub(crate) async fn serve(listener: TcpListener, app: App, stop: Stop) -> io::Result<()> {
@@ -69,5 +72,14 @@ fn answer(response: Response<Bytes>) -> HttpResponse {
     for (name, value) in &parts.headers {
         answer.append_header((name.as_str(), value.as_bytes()));
     }
-    answer.body(body)
+    match left_out(&parts.headers) {
+        Some(length) => answer.body(SizedStream::new(length, empty::<io::Result<Bytes>>())),
+        None => answer.body(body),
+    }
+}
+
+/// The length of the content that the answer to a HEAD leaves out. Without it actix-web would say
+/// that the content is 0 bytes long.
+fn left_out(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

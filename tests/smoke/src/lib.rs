@@ -59,6 +59,8 @@ async fn it_says_where_everything_is(server: &Server, receiver: &Client) {
     assert_eq!(receiver.get("/nothing").await.ok(404)["error"], "not_found");
     let head = receiver.send("HEAD", "/jwks.json", "").await;
     assert_eq!((head.status, head.body.as_str()), (200, ""));
+    let keys = receiver.get("/jwks.json").await.body;
+    assert_eq!(head.header("content-length"), keys.len().to_string(), "RFC 9110 8.6");
     let stranger = server.client("somebody-elses").get("/ssf/streams").await;
     assert!(stranger.header("www-authenticate").contains("invalid_token"), "{stranger:?}");
     assert_eq!(stranger.status, 401);
