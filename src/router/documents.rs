@@ -18,7 +18,7 @@ use crate::transmitter::Receivers;
 pub(super) async fn answer(
     receivers: &Receivers,
     endpoint: &Endpoint,
-    request: &Request<Bytes>,
+    request: &Request<Option<Bytes>>,
 ) -> Result<Response<Bytes>, Error> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return Err(Refusal::MethodNotAllowed { allow: "GET, HEAD" }.into());
@@ -68,7 +68,7 @@ fn resource_metadata(receivers: &Receivers, path: &str) -> Value {
 /// A document that caches may keep as long as a key set, with a validator (RFC 9110 §8.8.3).
 fn cacheable(
     mut response: Response<Bytes>,
-    request: &Request<Bytes>,
+    request: &Request<Option<Bytes>>,
     validation: Validation,
 ) -> Response<Bytes> {
     let digest = openssl::sha::sha256(response.body());

@@ -88,6 +88,17 @@ impl Router {
 
     /// Answers a request.
     pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
+        self.respond(request.map(Some)).await
+    }
+
+    /// Answers a request whose body broke off or could not be read. It is refused as one whose body
+    /// is no JSON, if its sender may make it, and nothing is done; public documents are answered.
+    pub async fn handle_broken(&self, request: Request<()>) -> Response<Bytes> {
+        self.respond(request.map(|()| None)).await
+    }
+
+    /// Answers a request; one without a body is one whose body broke off.
+    async fn respond(&self, request: Request<Option<Bytes>>) -> Response<Bytes> {
         let (began, mut asked) = (self.receivers.now(), Asked::default());
         let mut response = self.answer(&request, &mut asked).await;
         let (operation, status) = (asked.word(), response.status().as_u16());
@@ -102,7 +113,7 @@ impl Router {
         response
     }
 
-    async fn answer(&self, request: &Request<Bytes>, asked: &mut Asked) -> Response<Bytes> {
+    async fn answer(&self, request: &Request<Option<Bytes>>, asked: &mut Asked) -> Response<Bytes> {
         let path = request.uri().path();
         let answer = match self.receivers.paths().find(path) {
             None => Err(Refusal::NoSuchPath.into()),
@@ -147,7 +158,7 @@ impl Router {
     async fn protected(
         &self,
         endpoint: &Endpoint,
-        request: &Request<Bytes>,
+        request: &Request<Option<Bytes>>,
         asked: &mut Asked,
     ) -> Result<Response<Bytes>, Failure> {
         let caller = self.authenticate(request.headers()).await?;
@@ -157,8 +168,10 @@ impl Router {
         let receivers = &self.receivers;
         let (profile, egress) = (receivers.profile(), receivers.egress());
         no_token_in(request.uri().query())?;
+        // Nothing is done for half a request, not even what needs no body.
+        let sent = request.body().as_ref().ok_or(InvalidRequest::new("", Problem::NotJson))?;
         let query = || StreamsQuery::parse(request.uri().query(), profile);
-        let body = || json_body(request, self.body_limit(request.uri().path()));
+        let body = || json_body(request.headers(), sent, self.body_limit(request.uri().path()));
         match operation {
             Operation::CreateStream => {
                 let command = CreateStream::parse(body()?, profile, egress)?;
@@ -316,14 +329,14 @@ fn no_token_in(query: Option<&str>) -> Result<(), Refusal> {
 }
 
 /// The body, if it is not too large and is said to be JSON.
-fn json_body(request: &Request<Bytes>, most: usize) -> Result<&[u8], Refusal> {
-    if request.body().len() > most {
+fn json_body<'a>(headers: &HeaderMap, body: &'a [u8], most: usize) -> Result<&'a [u8], Refusal> {
+    if body.len() > most {
         return Err(Refusal::BodyTooLarge(most));
     }
-    let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = media_type.and_then(|value| value.split(';').next()).unwrap_or_default();
     if !essence.trim().eq_ignore_ascii_case("application/json") {
         return Err(Refusal::UnsupportedMediaType);
     }
-    Ok(request.body())
+    Ok(body)
 }

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::world::{Call, OWN, World, get, operations, post};
+use super::paper::logged;
+use super::world::{Call, NOTHING, OWN, World, get, operations, post};
 
 #[test]
 fn the_media_type_has_no_case_and_may_have_parameters_rfc_9110_8_3_1() {
@@ -144,4 +145,24 @@ fn an_absolute_uri_is_read_by_its_path_rfc_9112_3_2_2() {
     let world = World::new();
     assert_eq!(world.ask(&get("https://anything.example/ssf/streams")).status, 200);
     assert_eq!(world.ask(&get("tr.example.com:443").method("CONNECT")).status, 404);
+}
+
+#[test]
+fn half_a_request_does_nothing_and_is_told_so_if_it_may_be_made() {
+    let world = World::new();
+    let stream = world.poll_stream(OWN);
+    let stored = world.stored();
+    for call in operations(&stream) {
+        let (answer, log) = logged(|| world.ask_broken(&call));
+        assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "{call:?}");
+        assert_eq!(answer.json()["error_description"], "the body is not well-formed JSON");
+        assert!(log.contains("client=\"rp-1\"") && log.contains("status=400"), "{log}");
+        let stranger = world.ask_broken(&call.clone().token("wrong"));
+        assert_eq!(stranger.refusal(), (401, "invalid_token".to_owned()), "{call:?}");
+        let idle = world.ask_broken(&call.token(NOTHING));
+        assert_eq!(idle.refusal(), (403, "insufficient_scope".to_owned()));
+    }
+    assert_eq!(world.stored(), stored);
+    assert_eq!(world.ask_broken(&get("/jwks.json")), world.ask(&get("/jwks.json")));
+    assert_eq!(world.ask_broken(&get("/nothing")).status, 404);
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, Response};
 use serde_json::{Value, json};
 use ssf_transmitter::event::types;
 use ssf_transmitter::id::{Audience, ClientId, Issuer, KeyId, Owner, Scope, StreamId, TenantId};
@@ -84,16 +84,16 @@ impl World {
     }
 
     pub(crate) fn ask(&self, call: &Call) -> Answer {
-        let mut request = Request::builder().method(call.method.as_str()).uri(&call.uri);
-        for (name, value) in &call.headers {
-            request = request.header(name, value.as_slice());
-        }
-        self.handle(request.body(Bytes::from(call.body.clone())).unwrap())
+        self.handle(call.request(Bytes::from(call.body.clone())))
+    }
+
+    /// Asks with a body that breaks off.
+    pub(crate) fn ask_broken(&self, call: &Call) -> Answer {
+        Answer::of(block_on(self.router.handle_broken(call.request(()))))
     }
 
     pub(crate) fn handle(&self, request: Request<Bytes>) -> Answer {
-        let (parts, body) = block_on(self.router.handle(request)).into_parts();
-        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+        Answer::of(block_on(self.router.handle(request)))
     }
 
     /// The identifier of a new stream of the receiver with that token.
@@ -196,6 +196,14 @@ impl Call {
         Self { method, uri, headers: Vec::new(), body: Vec::new() }.token(OWN)
     }
 
+    fn request<B>(&self, body: B) -> Request<B> {
+        let mut request = Request::builder().method(self.method.as_str()).uri(&self.uri);
+        for (name, value) in &self.headers {
+            request = request.header(name, value.as_slice());
+        }
+        request.body(body).unwrap()
+    }
+
     pub(crate) fn method(mut self, method: &str) -> Self {
         method.clone_into(&mut self.method);
         self
@@ -273,6 +281,11 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    fn of(response: Response<Bytes>) -> Self {
+        let (parts, body) = response.into_parts();
+        Self { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
     pub(crate) fn json(&self) -> Value {
         assert_eq!(self.header("content-type"), "application/json", "{self:?}");
         serde_json::from_slice(&self.body).unwrap()

@@ -44,10 +44,10 @@ async fn handle(app: Data<App>, request: HttpRequest, payload: Payload) -> HttpR
         return answer(app.handle_stream(&head, payload).await);
     }
     let limit = app.body_limit(request.path());
-    let Ok(body) = example_host::read(payload, limit).await else {
-        return HttpResponse::BadRequest().finish();
-    };
-    answer(app.handle(Request::from_parts(head, body)).await)
+    answer(match example_host::read(payload, limit).await {
+        Ok(body) => app.handle(Request::from_parts(head, body)).await,
+        Err(_) => app.handle_broken(Request::from_parts(head, ())).await,
+    })
 }
 
 /// The request, without its body, in the types of today's `http` crate: actix-web has those of 0.2.

@@ -2,9 +2,8 @@
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use example_host::App;
-use http::StatusCode;
 
 /// Everything the transmitter serves. Mount it as the fallback of an axum router.
 pub(crate) fn service(app: App) -> axum::Router {
@@ -17,8 +16,9 @@ async fn handle(State(app): State<App>, request: Request) -> Response {
         return app.handle_stream(&parts, body.into_data_stream()).await.map(Body::from);
     }
     let limit = app.body_limit(parts.uri.path());
-    match example_host::read(body.into_data_stream(), limit).await {
-        Ok(body) => app.handle(http::Request::from_parts(parts, body)).await.map(Body::from),
-        Err(_) => StatusCode::BAD_REQUEST.into_response(),
-    }
+    let response = match example_host::read(body.into_data_stream(), limit).await {
+        Ok(body) => app.handle(http::Request::from_parts(parts, body)).await,
+        Err(_) => app.handle_broken(http::Request::from_parts(parts, ())).await,
+    };
+    response.map(Body::from)
 }

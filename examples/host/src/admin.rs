@@ -88,6 +88,14 @@ impl Admin {
         self.answer(request).await.unwrap_or_else(|refused| refused.answer())
     }
 
+    /// Answers an operator's request whose body broke off.
+    pub(crate) async fn handle_broken(&self, headers: &HeaderMap) -> Response<Bytes> {
+        if !self.may_enter(headers).await {
+            return stranger();
+        }
+        Refused::bad("the body broke off").answer()
+    }
+
     /// Answers an import, whose body is taken as it comes.
     pub(crate) async fn import<E>(
         &self,

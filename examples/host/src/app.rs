@@ -9,7 +9,7 @@ use ssf_transmitter::router::Router;
 
 use crate::admin::{self, Admin};
 
-/// Requests in, responses out, in the types of the `http` crate. It has the two methods of
+/// Requests in, responses out, in the types of the `http` crate. It has the methods of
 /// [`Router`]: a host without an operator's API mounts that in its place.
 #[derive(Clone, Debug)]
 pub struct App {
@@ -60,6 +60,16 @@ impl App {
                 admin::json(StatusCode::OK, &json!({"status": "ok"}))
             }
             _ => self.router.handle(request).await,
+        }
+    }
+
+    /// Answers a request whose body broke off.
+    pub async fn handle_broken(&self, request: Request<()>) -> Response<Bytes> {
+        match &self.admin {
+            Some(admin) if Admin::has(request.uri().path()) => {
+                admin.handle_broken(request.headers()).await
+            }
+            _ => self.router.handle_broken(request).await,
         }
     }
 }

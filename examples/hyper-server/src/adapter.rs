@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use example_host::{App, Stop};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body_util::{BodyDataStream, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -57,11 +57,7 @@ async fn handle(app: App, request: Request<Incoming>) -> Result<Response<Full<By
     let limit = app.body_limit(parts.uri.path());
     let response = match example_host::read(BodyDataStream::new(body), limit).await {
         Ok(body) => app.handle(Request::from_parts(parts, body)).await,
-        Err(_) => {
-            let mut response = Response::new(Bytes::new());
-            *response.status_mut() = StatusCode::BAD_REQUEST;
-            response
-        }
+        Err(_) => app.handle_broken(Request::from_parts(parts, ())).await,
     };
     Ok(response.map(Full::new))
 }
