@@ -18,6 +18,8 @@ pub enum Refusal {
     NoSuchPath,
     /// No bearer token came with the request.
     NoCredentials,
+    /// The request brings more than one credential (RFC 6750 §3.1 `invalid_request`).
+    SeveralCredentials,
     /// The token is not valid (RFC 6750 §3.1 `invalid_token`).
     InvalidToken,
     /// The token does not allow the operation (RFC 6750 §3.1 `insufficient_scope`); that scope
@@ -124,9 +126,6 @@ pub enum Problem {
     /// A value that is none of those allowed.
     #[error("must be one of {0}")]
     OneOf(&'static str),
-    /// A token in the query (RFC 6750 §2: one method per request).
-    #[error("must not be in the query")]
-    InQuery,
     /// A member that the request should not have.
     #[error("is no member of this request")]
     Unknown,
@@ -167,6 +166,9 @@ impl Refusal {
         let (status, error, description) = match self {
             Self::NoSuchPath => (404, "not_found", "there is nothing at this path".to_owned()),
             Self::NoCredentials => (401, "unauthorized", "a bearer token is required".to_owned()),
+            Self::SeveralCredentials => {
+                (400, "invalid_request", "the request brings more than one credential".to_owned())
+            }
             Self::InvalidToken => {
                 (401, "invalid_token", "the access token is not valid".to_owned())
             }
@@ -230,12 +232,17 @@ impl Refusal {
         }
     }
 
-    /// The `WWW-Authenticate` challenge of 401 and 403 (RFC 6750 §3), without `resource_metadata`.
+    /// The `WWW-Authenticate` challenge (RFC 6750 §3) of a refusal that is about credentials, without `resource_metadata`.
     /// Without credentials it carries no error code (RFC 6750 §3.1).
     #[must_use]
     pub fn challenge(&self) -> Option<String> {
         match self {
             Self::NoCredentials => Some("Bearer realm=\"ssf\"".to_owned()),
+            Self::SeveralCredentials => Some(
+                "Bearer realm=\"ssf\", error=\"invalid_request\", \
+                 error_description=\"the request brings more than one credential\""
+                    .to_owned(),
+            ),
             Self::InvalidToken => Some(
                 "Bearer realm=\"ssf\", error=\"invalid_token\", \
                  error_description=\"the access token is not valid\""

@@ -161,13 +161,12 @@ impl Router {
         request: &Request<Option<Bytes>>,
         asked: &mut Asked,
     ) -> Result<Response<Bytes>, Failure> {
-        let caller = self.authenticate(request.headers()).await?;
+        let caller = self.authenticate(request.headers(), request.uri().query()).await?;
         asked.caller = Some(caller.owner.clone());
         let operation = self.authorize(endpoint, request.method(), &caller)?;
         self.admit(&caller, operation).await?;
         let receivers = &self.receivers;
         let (profile, egress) = (receivers.profile(), receivers.egress());
-        no_token_in(request.uri().query())?;
         // Nothing is done for half a request, not even what needs no body.
         let sent = request.body().as_ref().ok_or(InvalidRequest::new("", Problem::NotJson))?;
         let query = || StreamsQuery::parse(request.uri().query(), profile);
@@ -233,10 +232,16 @@ impl Router {
         }
     }
 
-    async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Failure> {
+    async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        query: Option<&str>,
+    ) -> Result<Caller, Failure> {
         let values = headers.get_all(AUTHORIZATION).into_iter().map(http::HeaderValue::as_bytes);
         let token = match bearer_token(values) {
             Credentials::Absent => return Err(Refusal::NoCredentials.into()),
+            Credentials::Several => return Err(Refusal::SeveralCredentials.into()),
+            _ if has_token(query) => return Err(Refusal::SeveralCredentials.into()),
             Credentials::Malformed => return Err(Refusal::InvalidToken.into()),
             Credentials::Token(token) => token,
         };
@@ -318,14 +323,11 @@ fn operations(endpoint: &Endpoint) -> (&'static [(Method, Operation)], &'static 
     }
 }
 
-/// RFC 6750 §2: a request proves its sender by one method only. A token in the query alone is no
-/// method of ours, and its sender was refused before.
-fn no_token_in(query: Option<&str>) -> Result<(), Refusal> {
+/// Whether a token is in the query. Alone it is no credential of ours; beside another it is one too
+/// many (RFC 6750 §2).
+fn has_token(query: Option<&str>) -> bool {
     let mut members = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    if members.any(|(name, _)| name == "access_token") {
-        return Err(InvalidRequest::new("access_token", Problem::InQuery).into());
-    }
-    Ok(())
+    members.any(|(name, _)| name == "access_token")
 }
 
 /// The body, if it is not too large and is said to be JSON.

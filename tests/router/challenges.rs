@@ -116,11 +116,23 @@ fn what_is_no_bearer_token_is_refused_rfc_6750_2_1() {
 }
 
 #[test]
-fn two_authorization_headers_could_mean_two_receivers() {
+fn who_brings_credentials_twice_is_refused_with_a_challenge_rfc_6750_2_and_3_1() {
     let world = World::new();
-    let mut call = get("/ssf/streams");
-    call.headers.push(("Authorization".to_owned(), format!("Bearer {OWN}").into_bytes()));
-    assert_eq!(world.ask(&call).refusal(), (401, "invalid_token".to_owned()));
+    let mut two_headers = get("/ssf/streams");
+    two_headers.headers.push(("Authorization".to_owned(), format!("Bearer {OWN}").into_bytes()));
+    let header_and_query = get(format!("/ssf/streams?x=1&access_token={OWN}"));
+    for call in [two_headers, header_and_query.clone(), header_and_query.token("wrong")] {
+        let answer = world.ask(&call);
+        assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "{call:?}");
+        let url = described(&call);
+        let expected = parameters(&[
+            ("realm", "ssf"),
+            ("error", "invalid_request"),
+            ("error_description", "the request brings more than one credential"),
+            ("resource_metadata", &url),
+        ]);
+        assert_eq!(challenge(&answer), expected, "{call:?}");
+    }
 }
 
 #[test]

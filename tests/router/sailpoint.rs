@@ -479,6 +479,13 @@ fn a_wrong_method_is_405_with_allow() {
 }
 
 #[test]
+fn who_brings_credentials_twice_is_400() {
+    let world = world();
+    let cause = bad_request(&world, &get(format!("{STREAMS}?access_token={OWN}")));
+    assert_eq!(cause, "the request brings more than one credential");
+}
+
+#[test]
 fn what_is_no_json_of_the_right_size_is_400() {
     let world = world();
     let stream = created(&world, OWN);

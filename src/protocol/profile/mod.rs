@@ -250,6 +250,7 @@ mod tests {
         for (refusal, status) in [
             (Refusal::NoSuchPath, 404),
             (Refusal::NoCredentials, 401),
+            (Refusal::SeveralCredentials, 400),
             (Refusal::InvalidToken, 401),
             (Refusal::InsufficientScope(Some(scope)), 403),
             (Refusal::MethodNotAllowed { allow: "GET" }, 405),
