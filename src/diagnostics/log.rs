@@ -1,5 +1,5 @@
-//! The log, over `tracing`. No secret goes into it, and of what receivers write only the names of
-//! members that are at fault: error codes and descriptions are in dead letters and in the overview
+//! The log, over `tracing`. No secret goes into it, and of what receivers write only method,
+//! path and the names of members that are at fault: error codes and descriptions are in dead letters and in the overview
 //! of their streams.
 
 use std::error::Error as StdError;
@@ -28,16 +28,16 @@ pub(super) fn write(told: Told<'_>) {
             let (stream_id, jti, outcome) = (push.stream_id, push.jti, outcome(push));
             debug!(target: TARGET, %stream_id, %jti, outcome, age_ms = millis(push.age), "SET pushed");
         }
-        Told::Refused { tracking_id, caller, operation, status, cause } => {
+        Told::Refused { tracking_id, caller, method, path, operation, status, cause } => {
             let (tenant, client) = match caller {
                 Some(owner) => (owner.tenant.as_str(), owner.client.as_str()),
                 None => ("", ""),
             };
-            let cause = Chain(cause);
+            let (method, path, cause) = (Sent(method), Sent(path), Chain(cause));
             if status < 500 {
-                info!(target: TARGET, %tracking_id, tenant, client, operation, status, %cause, "request refused");
+                info!(target: TARGET, %tracking_id, tenant, client, %method, %path, operation, status, %cause, "request refused");
             } else {
-                error!(target: TARGET, %tracking_id, tenant, client, operation, status, %cause, "request failed");
+                error!(target: TARGET, %tracking_id, tenant, client, %method, %path, operation, status, %cause, "request failed");
             }
         }
         Told::Signed { algorithm, sets, took } => {
@@ -90,10 +90,29 @@ impl fmt::Display for Chain<'_> {
             text.push_str(&error.to_string());
             source = error.source();
         }
-        // A line break in it would look like another entry.
-        text.chars().try_for_each(|c| match c.is_control() {
-            true => write!(f, "{}", c.escape_default()),
-            false => write!(f, "{c}"),
-        })
+        plain(text.chars(), f)
     }
+}
+
+/// A part of a request, as far as it fits.
+struct Sent<'a>(&'a str);
+
+impl Sent<'_> {
+    /// How many characters of it are shown.
+    const MOST: usize = 256;
+}
+
+impl fmt::Display for Sent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        plain(self.0.chars().take(Self::MOST), f)
+    }
+}
+
+/// Writes ASCII that shows, and escapes all else: what breaks a line would look like another entry,
+/// and what turns its direction like another text.
+fn plain(mut text: impl Iterator<Item = char>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    text.try_for_each(|c| match c {
+        ' '..='~' => write!(f, "{c}"),
+        _ => write!(f, "{}", c.escape_default()),
+    })
 }

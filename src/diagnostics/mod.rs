@@ -43,6 +43,8 @@ pub(crate) enum Told<'a> {
     Refused {
         tracking_id: &'a TrackingId,
         caller: Option<&'a Owner>,
+        method: &'a str,
+        path: &'a str,
         operation: &'static str,
         status: u16,
         cause: &'a (dyn StdError + 'static),

@@ -7,6 +7,7 @@ use crate::auth::AuthError;
 use crate::error::Error;
 use crate::id::{Owner, TrackingId};
 use crate::protocol::{Operation, Refusal};
+use crate::store::StoreError;
 
 /// Why a request was refused. The router puts it into the extensions of the response, for a host
 /// to log; it holds no secret.
@@ -48,6 +49,13 @@ impl Failure {
     pub(super) fn into_cause(self) -> Arc<dyn StdError + Send + Sync> {
         match self {
             Self::Auth(error) => Arc::new(error),
+            // The store works and says no: that it failed would sound like an outage.
+            Self::Service(Error::Store(
+                rule @ (StoreError::NotFound
+                | StoreError::StreamLimit
+                | StoreError::TenantStreamLimit
+                | StoreError::Suspended),
+            )) => Arc::new(rule),
             Self::Service(error) => Arc::new(error),
         }
     }

@@ -130,11 +130,16 @@ impl Router {
                 self.protected(&protected, request, asked).await
             }
         };
-        answer.unwrap_or_else(|failure| self.refuse(failure, asked))
+        answer.unwrap_or_else(|failure| self.refuse(failure, request, asked))
     }
 
     /// The answer to a request that failed, as the profile says it looks.
-    fn refuse(&self, failure: Failure, asked: &mut Asked) -> Response<Bytes> {
+    fn refuse(
+        &self,
+        failure: Failure,
+        request: &Request<Option<Bytes>>,
+        asked: &mut Asked,
+    ) -> Response<Bytes> {
         let diagnosis = Diagnosis {
             tracking_id: self.receivers.tracking_id(),
             refusal: failure.refusal(),
@@ -146,6 +151,9 @@ impl Router {
         diagnostics::tell(Told::Refused {
             tracking_id: &diagnosis.tracking_id,
             caller: diagnosis.caller.as_ref(),
+            method: request.method().as_str(),
+            // Not the query: a token may be in it.
+            path: request.uri().path(),
             operation: asked.word(),
             status: answer.status,
             cause: &*diagnosis.cause,

@@ -16,7 +16,7 @@ fn ask(world: &World, call: &Call) -> (Answer, String) {
 }
 
 #[test]
-fn every_refusal_is_logged_with_tracking_id_client_operation_status_and_cause() {
+fn every_refusal_is_logged_with_tracking_id_client_request_operation_status_and_cause() {
     let world = World::new();
     let known = "tenant=\"acme\" client=\"rp-1\"";
     let nobody = "tenant=\"\" client=\"\"";
@@ -45,9 +45,12 @@ fn every_refusal_is_logged_with_tracking_id_client_operation_status_and_cause() 
         let lines: Vec<_> = log.lines().filter(|line| line.contains("refused")).collect();
         let [line] = lines[..] else { panic!("{log}") };
         let operation = format!("operation=\"{operation}\" status={status}");
-        for part in [" INFO ", "tracking_id=", who, &operation, cause] {
+        let path = call.uri.split('?').next().unwrap();
+        let asked = format!("method={} path={path} operation", call.method);
+        for part in [" INFO ", "tracking_id=", who, &asked, &operation, cause] {
             assert!(line.contains(part), "{part}: {line}");
         }
+        assert!(!line.contains("failed"), "nothing of ours is broken: {line}");
     }
 }
 
@@ -76,6 +79,25 @@ fn nobody_can_write_lines_into_the_log() {
     assert_eq!(answer.status, 400);
     assert!(log.contains("forged"), "the name of the member is told: {log}");
     assert!(log.lines().all(|line| !line.trim_start().starts_with("INFO ssf_transmitter: forged")));
+}
+
+/// Some of it turns lines around or breaks them, some only looks like something else.
+#[test]
+fn what_a_sender_wrote_is_logged_in_plain_ascii() {
+    let world = World::new();
+    let body = "{\"a\u{202e}b\u{2028}c\u{1b}\u{e9}\": 1, \"a\u{202e}b\u{2028}c\u{1b}\u{e9}\": 2}";
+    let body = body.replace('\u{1b}', "\\u001b");
+    let (answer, log) = ask(&world, &post("/ssf/streams", &json!({})).body(body));
+    assert_eq!(answer.status, 400);
+    assert!(log.contains(r"`a\u{202e}b\u{2028}c\u{1b}\u{e9}` comes twice"), "{log}");
+}
+
+#[test]
+fn a_long_path_is_logged_by_its_beginning() {
+    let world = World::new();
+    let path = format!("/{}", "x".repeat(1_000));
+    let (_, log) = ask(&world, &get(&path));
+    assert!(log.contains(&format!("path={} operation", &path[..256])), "{log}");
 }
 
 /// Design promise P13.
