@@ -66,10 +66,19 @@ pub struct InvalidRequest {
 }
 
 impl InvalidRequest {
-    /// That problem of that member.
+    /// How many characters of a path are told: the sender may have made it as long as the body.
+    const MEMBER: usize = 64;
+
+    /// That problem of that member. A path of more than 64 characters is cut there and ends with
+    /// `…`.
     #[must_use]
     pub fn new(member: impl Into<String>, problem: Problem) -> Self {
-        Self { member: member.into(), problem }
+        let mut member = member.into();
+        if let Some((end, _)) = member.char_indices().nth(Self::MEMBER) {
+            member.truncate(end);
+            member.push('…');
+        }
+        Self { member, problem }
     }
 }
 

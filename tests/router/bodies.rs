@@ -273,3 +273,17 @@ fn what_is_no_json_object_is_refused_as_a_whole() {
     }
     assert_eq!(world.stored(), stored);
 }
+
+#[test]
+fn the_name_of_a_member_comes_back_by_its_beginning() {
+    let world = World::new();
+    let (long, cut) = ("é".repeat(10_000), format!("{}…", "é".repeat(64)));
+    let body = format!("{{\"{long}\": 1, \"{long}\": 2}}");
+    let answer = world.ask(&post("/ssf/streams", &json!({})).body(body));
+    assert_eq!(answer.fault(), (400, cut.clone()));
+    assert_eq!(answer.json()["error_description"], format!("`{cut}` comes twice"));
+    let just = "x".repeat(64);
+    let body = format!("{{\"{just}\": 1, \"{just}\": 2}}");
+    let answer = world.ask(&post("/ssf/streams", &json!({})).body(body));
+    assert_eq!(answer.fault(), (400, just));
+}
