@@ -1,7 +1,7 @@
 //! The log on paper: what is written while something is done, every level of it.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use tracing::Level;
 
@@ -18,8 +18,17 @@ impl Write for Paper {
     }
 }
 
+/// A subscriber of every thread that has none of its own. A place in the code that logs asks the
+/// subscriber of the thread that comes by first, and would be silent on all of them without one.
+static EVERYWHERE: Once = Once::new();
+
 /// Does it, and returns what was logged meanwhile by this thread.
 pub(crate) fn logged<T>(act: impl FnOnce() -> T) -> (T, String) {
+    EVERYWHERE.call_once(|| {
+        let nowhere = tracing_subscriber::fmt().with_max_level(Level::TRACE);
+        let nowhere = nowhere.with_writer(std::io::sink).finish();
+        let _ = tracing::subscriber::set_global_default(nowhere);
+    });
     let paper = Paper::default();
     let writer = paper.clone();
     let subscriber = tracing_subscriber::fmt()
