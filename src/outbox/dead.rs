@@ -125,11 +125,22 @@ pub enum Revival {
     Never,
 }
 
-/// How a dead letter of that lane, with that reason, may live again.
+/// How a dead letter of that lane, with that reason and so many counted attempts, may live again.
+///
+/// An attempt before the last counts because the receiver judged the SET in it: also what was then
+/// given up for another reason was judged.
 #[must_use]
-pub fn revival(lane: Lane, reason: &DeadLetterReason) -> Revival {
+pub fn revival(lane: Lane, reason: &DeadLetterReason, attempts: u32) -> Revival {
+    let earlier = match reason {
+        // A held limit ends the life without an attempt.
+        DeadLetterReason::HeldLimit { .. } => attempts,
+        DeadLetterReason::AnnouncementExpired
+        | DeadLetterReason::Rejected { .. }
+        | DeadLetterReason::Reported(_)
+        | DeadLetterReason::Undeliverable { .. } => attempts.saturating_sub(1),
+    };
     match lane {
-        Lane::Ordinary if reason.is_judgement() => Revival::New,
+        Lane::Ordinary if earlier > 0 || reason.is_judgement() => Revival::New,
         Lane::Ordinary => Revival::Same,
         Lane::StreamUpdated | Lane::Verification => Revival::Never,
     }
@@ -174,7 +185,20 @@ mod tests {
             (DeadLetterReason::HeldLimit { limit: HeldLimit::Bytes }, Revival::Same),
             (DeadLetterReason::Undeliverable { failure: TransportFailure::Tls }, Revival::Same),
         ] {
-            assert_eq!(revival(Lane::Ordinary, &reason), expected, "{reason:?}");
+            let attempts = u32::from(reason.kind() != DeadLetterKind::HeldLimit);
+            assert_eq!(revival(Lane::Ordinary, &reason, attempts), expected, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_judged_before_it_was_given_up_for_another_reason_is_sent_anew() {
+        let unanswered = DeadLetterReason::Undeliverable { failure: TransportFailure::Tls };
+        for (reason, attempts) in [
+            (DeadLetterReason::HeldLimit { limit: HeldLimit::Age }, 1),
+            (rejected(400, Some("access_denied")), 2),
+            (unanswered, 2),
+        ] {
+            assert_eq!(revival(Lane::Ordinary, &reason, attempts), Revival::New, "{reason:?}");
         }
     }
 
@@ -182,7 +206,7 @@ mod tests {
     fn control_sets_do_not_live_again() {
         for lane in [Lane::StreamUpdated, Lane::Verification] {
             for reason in all() {
-                assert_eq!(revival(lane, &reason), Revival::Never);
+                assert_eq!(revival(lane, &reason, 1), Revival::Never);
             }
         }
     }

@@ -377,7 +377,7 @@ mod tests {
         for ((from, to), labels) in edges {
             lines.push(format!("{} --> {to}: {}", name(states[from]), labels.join(", ")));
         }
-        assert_ne!(revival(Lane::Ordinary, &expired()), Revival::Never);
+        assert_ne!(revival(Lane::Ordinary, &expired(), 1), Revival::Never);
         lines.push("dead --> waiting: redrive".to_owned());
         lines.extend(["delivered", "discarded"].map(|end| format!("{end} --> [*]")));
         lines.join("\n    ") + "\n"

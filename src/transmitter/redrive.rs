@@ -87,7 +87,7 @@ impl Transmitter {
         let core = &self.core;
         let mut batch = Redrive::new(Vec::with_capacity(letters.len()), now);
         for letter in letters {
-            let new_jti = match revival(letter.lane, &letter.reason) {
+            let new_jti = match revival(letter.lane, &letter.reason, letter.attempts) {
                 Revival::Same => None,
                 Revival::New => Some(mint::jti(now, core.entropy.bits())),
                 Revival::Never => {

@@ -92,6 +92,28 @@ fn what_a_poll_reported_is_handed_out_under_a_new_jti() {
 }
 
 #[test]
+fn what_was_judged_and_then_given_up_by_a_held_limit_goes_out_under_a_new_jti() {
+    for refused in [refusal("invalid_key"), PushResponse::new(413)] {
+        let world = World::with(|config| config.held.entries = 0);
+        let stream = world.push_stream(ONE);
+        world.receiver.then(ONE, Ok(refused));
+        world.emit("user", "a");
+        world.run_once();
+        world.set_status(&stream, StreamStatus::Paused).unwrap();
+        world.advance(seconds(3600));
+        assert_eq!(world.run_once().held.given_up, 1);
+        world.set_status(&stream, StreamStatus::Enabled).unwrap();
+        assert_eq!(redrive(&world, &stream, all()), report(0, 1));
+        assert_eq!(world.run_once().delivered, 1);
+        let [first, second] = &world.pushes_to(ONE)[..] else { panic!("two pushes") };
+        let [mut old, new] = [claims(&first.token), claims(&second.token)];
+        assert_ne!(old["jti"], new["jti"]);
+        old["jti"] = new["jti"].clone();
+        assert_eq!(old, new);
+    }
+}
+
+#[test]
 fn what_lives_again_waits_behind_all_others() {
     let world = World::new();
     let stream = world.push_stream(ONE);

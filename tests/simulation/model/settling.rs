@@ -94,11 +94,12 @@ impl Model {
             }
             Fate::Dead(reason) => {
                 entry.attempts += 1;
-                entry.judged = matches!(reason, DeadLetterReason::Rejected { .. });
+                entry.judged |= matches!(reason, DeadLetterReason::Rejected { .. });
                 self.end(jti, End::Dead);
             }
             Fate::Retry(at) | Fate::SignAnew(at) => {
                 entry.attempts += 1;
+                entry.judged = true;
                 entry.not_before = Some(*at);
                 entry.anew |= matches!(fate, Fate::SignAnew(_));
             }
