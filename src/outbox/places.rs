@@ -22,7 +22,8 @@ pub enum Pace {
 /// A quarter of the whole is for slow streams; the others have the rest to themselves, so that
 /// however many streams hang, those that answer lose nothing. Streams of unknown pace get at most
 /// half of the rest: however many new streams hang, those that are known to answer go on. An
-/// eighth of either share is for control entries alone: they wait for nobody.
+/// eighth of either share, and of the whole, is for control entries alone: they wait for nobody,
+/// however many streams that answered before hang now. At one host, slow streams get a quarter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlaceLimits {
@@ -30,6 +31,10 @@ pub struct PlaceLimits {
     pub all: usize,
     /// The most to one host. Control entries may have a quarter more.
     pub per_host: usize,
+    /// The most ordinary ones in all.
+    ordinary: usize,
+    /// The most ordinary ones to the slow streams of one host.
+    slow_per_host: usize,
     rest: Share,
     unknown: usize,
     slow: Share,
@@ -58,6 +63,8 @@ impl PlaceLimits {
         Self {
             all,
             per_host,
+            ordinary: Share::of(all).ordinary,
+            slow_per_host: (per_host / 4).max(1),
             rest: Share::of(rest),
             unknown: rest.div_ceil(2),
             slow: Share::of(slow),
@@ -68,7 +75,15 @@ impl PlaceLimits {
     #[must_use]
     pub const fn any(all: usize) -> Self {
         let share = Share { all, ordinary: all };
-        Self { all, per_host: usize::MAX, rest: share, unknown: all, slow: share }
+        Self {
+            all,
+            per_host: usize::MAX,
+            ordinary: all,
+            slow_per_host: usize::MAX,
+            rest: share,
+            unknown: all,
+            slow: share,
+        }
     }
 }
 
@@ -79,7 +94,14 @@ pub struct Places {
     prompt: usize,
     unknown: usize,
     slow: usize,
-    hosts: HashMap<String, usize>,
+    hosts: HashMap<String, AtHost>,
+}
+
+/// The places that are taken at one host.
+#[derive(Clone, Copy, Debug, Default)]
+struct AtHost {
+    all: usize,
+    slow: usize,
 }
 
 impl Places {
@@ -99,7 +121,7 @@ impl Places {
             Pace::Slow => (self.limits.slow, self.slow),
         };
         let most = if control { share.all } else { share.ordinary };
-        let free = least(self.free_in_all(), most.saturating_sub(taken));
+        let free = least(self.free_in_all(lane), most.saturating_sub(taken));
         match pace {
             Pace::Unknown => {
                 let kept = if control { share.all - share.ordinary } else { 0 };
@@ -112,25 +134,33 @@ impl Places {
         }
     }
 
-    /// How many more pushes of that lane to that host there are places for, shares aside.
+    /// How many more pushes of that lane to streams of that pace at that host there are places
+    /// for, shares aside.
     #[must_use]
-    pub fn free_at(&self, lane: Lane, host: &str) -> usize {
+    pub fn free_at(&self, lane: Lane, pace: Pace, host: &str) -> usize {
+        let taken = self.hosts.get(host).copied().unwrap_or_default();
         let most = self.limits.per_host;
-        let most = if lane.is_control() { most.saturating_add(most.div_ceil(4)) } else { most };
-        most.saturating_sub(self.hosts.get(host).copied().unwrap_or(0))
+        if lane.is_control() {
+            return most.saturating_add(most.div_ceil(4)).saturating_sub(taken.all);
+        }
+        let free = most.saturating_sub(taken.all);
+        match pace {
+            Pace::Unknown | Pace::Prompt => free,
+            Pace::Slow => free.min(self.limits.slow_per_host.saturating_sub(taken.slow)),
+        }
     }
 
-    /// The hosts that no further push of that lane may go to. There are few: each has taken as
-    /// many places as a host may.
-    pub fn full_hosts(&self, lane: Lane) -> impl Iterator<Item = &str> {
-        let full = move |host: &&String| self.free_at(lane, host) == 0;
+    /// The hosts where no further push of that lane may go to a stream of that pace. There are few:
+    /// each has taken as many places as a host may.
+    pub fn full_hosts(&self, lane: Lane, pace: Pace) -> impl Iterator<Item = &str> {
+        let full = move |host: &&String| self.free_at(lane, pace, host) == 0;
         self.hosts.keys().filter(full).map(String::as_str)
     }
 
     /// Whether there is a place for a push.
     #[must_use]
     pub fn has(&self, lane: Lane, pace: Pace, host: &str) -> bool {
-        self.free(lane, pace) > 0 && self.free_at(lane, host) > 0
+        self.free(lane, pace) > 0 && self.free_at(lane, pace, host) > 0
     }
 
     /// Takes a place, whether there is one or not.
@@ -140,14 +170,16 @@ impl Places {
             Pace::Prompt => self.prompt += 1,
             Pace::Slow => self.slow += 1,
         }
+        let slow = usize::from(pace == Pace::Slow);
         match self.hosts.get_mut(host) {
-            Some(taken) => *taken += 1,
-            None => drop(self.hosts.insert(host.to_owned(), 1)),
+            Some(taken) => (taken.all, taken.slow) = (taken.all + 1, taken.slow + slow),
+            None => drop(self.hosts.insert(host.to_owned(), AtHost { all: 1, slow })),
         }
     }
 
-    const fn free_in_all(&self) -> usize {
-        self.limits.all.saturating_sub(self.prompt + self.unknown + self.slow)
+    const fn free_in_all(&self, lane: Lane) -> usize {
+        let most = if lane.is_control() { self.limits.all } else { self.limits.ordinary };
+        most.saturating_sub(self.prompt + self.unknown + self.slow)
     }
 }
 
@@ -193,7 +225,7 @@ mod tests {
         let limits = PlaceLimits::new(64, 64);
         let places = taken(limits, Pace::Slow, 16 + 24);
         let free = [Pace::Unknown, Pace::Prompt].map(|pace| places.free(ORDINARY, pace));
-        assert_eq!(free, [0, 24]);
+        assert_eq!(free, [0, 16]);
     }
 
     #[test]
@@ -208,6 +240,33 @@ mod tests {
     }
 
     #[test]
+    fn streams_that_were_prompt_and_hang_leave_an_eighth_of_all_to_control_entries() {
+        let limits = PlaceLimits::new(64, 64);
+        for slow in [42, 56, 60] {
+            let places = taken(limits, Pace::Slow, slow);
+            let free = [ORDINARY, CONTROL].map(|lane| places.free(lane, Pace::Prompt));
+            assert_eq!(free, [56_usize.saturating_sub(slow), 64 - slow]);
+        }
+    }
+
+    #[test]
+    fn the_slow_streams_of_a_host_get_a_quarter_of_its_places() {
+        let mut places = Places::new(PlaceLimits::new(256, 8));
+        let free = |places: &Places, lane| {
+            [Pace::Unknown, Pace::Prompt, Pace::Slow].map(|p| places.free_at(lane, p, "h.example"))
+        };
+        assert_eq!(free(&places, ORDINARY), [8, 8, 2]);
+        for _ in 0..2 {
+            places.take(Pace::Slow, "h.example");
+        }
+        assert_eq!(free(&places, ORDINARY), [6, 6, 0]);
+        assert!(!places.has(ORDINARY, Pace::Slow, "h.example"));
+        assert!(places.has(CONTROL, Pace::Slow, "h.example"), "a verification waits for nobody");
+        assert_eq!(places.full_hosts(ORDINARY, Pace::Slow).collect::<Vec<_>>(), ["h.example"]);
+        assert_eq!(places.full_hosts(ORDINARY, Pace::Prompt).count(), 0);
+    }
+
+    #[test]
     fn a_host_has_its_own_limit() {
         let mut places = Places::new(PlaceLimits::new(64, 2));
         for _ in 0..2 {
@@ -217,8 +276,8 @@ mod tests {
         assert!(!places.has(ORDINARY, Pace::Prompt, "one.example"));
         assert!(places.has(CONTROL, Pace::Prompt, "one.example"));
         assert!(places.has(ORDINARY, Pace::Prompt, "two.example"));
-        assert_eq!(places.full_hosts(ORDINARY).collect::<Vec<_>>(), ["one.example"]);
-        assert_eq!(places.full_hosts(CONTROL).count(), 0);
+        assert_eq!(places.full_hosts(ORDINARY, Pace::Prompt).collect::<Vec<_>>(), ["one.example"]);
+        assert_eq!(places.full_hosts(CONTROL, Pace::Prompt).count(), 0);
     }
 
     #[test]
@@ -228,7 +287,7 @@ mod tests {
             for pace in [Pace::Unknown, Pace::Prompt, Pace::Slow] {
                 assert!(places.free(ORDINARY, pace) > 0, "{all} {pace:?}");
             }
-            assert_eq!(taken(PlaceLimits::new(all, 1), Pace::Prompt, all).free_in_all(), 0);
+            assert_eq!(taken(PlaceLimits::new(all, 1), Pace::Prompt, all).free_in_all(CONTROL), 0);
         }
     }
 }

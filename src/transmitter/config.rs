@@ -45,7 +45,7 @@ pub struct Config {
     pub pushes: usize,
     /// The most of them to one stream. Default: 8.
     pub pushes_per_stream: usize,
-    /// The most of them to one host. Default: 32.
+    /// The most of them to one host; a quarter of that to its slow streams. Default: 32.
     pub pushes_per_host: usize,
     /// How long a push may take until its stream counts as slow; one that runs into its deadline
     /// always does. Default: 5 s.

@@ -1,6 +1,7 @@
 //! Receivers that hang, drip or are slow delay no others, in virtual time (design promise P7).
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ type Ended = (String, Timestamp, Timestamp);
 struct State {
     clock: VirtualClock,
     takes: Duration,
+    /// Whether all hang from now on.
+    hangs: AtomicBool,
     /// When each push began and ended, by host and label.
     ended: Mutex<HashMap<String, Vec<Ended>>>,
     running: Mutex<HashMap<String, usize>>,
@@ -40,6 +43,7 @@ impl Timed {
         Self(Arc::new(State {
             clock,
             takes,
+            hangs: AtomicBool::new(false),
             ended: Mutex::default(),
             running: Mutex::default(),
             most_running: Mutex::default(),
@@ -53,7 +57,10 @@ impl Deliverer for Timed {
         let (state, host) = (&self.0, request.endpoint.host().to_owned());
         let began = state.clock.now();
         let _running = Running::begin(state, host.clone());
+        let hangs =
+            state.hangs.load(Ordering::Relaxed) || request.endpoint.as_str().ends_with("/hang/");
         let takes = match host.split(['-', '.']).next() {
+            _ if hangs => Duration::from_secs(3600),
             Some("hang") => Duration::from_secs(3600),
             Some("drip") => Duration::from_secs(14),
             _ => state.takes,
@@ -233,6 +240,54 @@ fn a_host_that_drips_for_many_streams_gets_its_share_and_no_more() {
     let delays = fair.delays("good.example", every);
     assert_eq!(delays.len(), 30);
     assert!(*delays.iter().max().unwrap() <= Duration::from_millis(100), "{delays:?}");
+}
+
+#[test]
+fn slow_streams_of_a_host_leave_its_places_to_those_that_answer() {
+    let every = seconds(2);
+    let fair = Fair::new(Duration::from_millis(50), |config| config.pushes_per_host = 16);
+    let good = fair.stream("good", "both.example");
+    let mut running = fair.running();
+    fair.emit_every(every, 1, &mut running);
+    for _ in 0..16 {
+        fair.stream("bad", "both.example/hang");
+    }
+    // All of them hang once, and are known to be slow then.
+    fair.emit_every(seconds(60), 1, &mut running);
+    let mut emitted = Vec::new();
+    for n in 2..32 {
+        emitted.push((n.to_string(), fair.world.clock.now()));
+        ready(fair.transmitter.emit(event(&format!("user-{n}"), &n.to_string()))).unwrap();
+        fair.world.pass(every, &mut running);
+    }
+    let ended = lock(&fair.timed.0.ended);
+    for (n, at) in &emitted {
+        let (_, began, _) = ended["both.example"].iter().find(|(label, ..)| label == n).unwrap();
+        assert!(began.since(*at) <= Duration::from_millis(100), "{n} of {good}");
+    }
+}
+
+// P5, P7: those that were prompt until now may hang, all at once.
+#[test]
+fn streams_that_answered_and_begin_to_hang_leave_places_to_control_sets() {
+    let fair = Fair::new(Duration::from_millis(50), |config| config.pushes = 64);
+    for n in 0..200 {
+        fair.stream("bad", &format!("later-{n}.example"));
+    }
+    let good = fair.stream("good", "good.example");
+    let mut running = fair.running();
+    fair.emit_every(seconds(10), 1, &mut running);
+    fair.timed.0.hangs.store(true, Ordering::Relaxed);
+    for n in 1..7 {
+        ready(fair.transmitter.emit(event(&format!("user-{n}"), &n.to_string()))).unwrap();
+    }
+    // The first have gone on for long by then, and others took what that left.
+    fair.world.pass(seconds(9), &mut running);
+    let began = || lock(&fair.timed.0.running).values().sum::<usize>();
+    assert_eq!(began(), 56);
+    fair.verify("good", &good);
+    fair.world.pass(seconds(1), &mut running);
+    assert_eq!(began(), 57);
 }
 
 // P5: a verification is the probe, whatever else hangs.

@@ -128,11 +128,11 @@ impl Schedule {
     pub(super) fn first(
         &self,
         pace_open: impl Fn(Pace) -> bool,
-        host_open: impl Fn(&str) -> bool,
+        host_open: impl Fn(Pace, &str) -> bool,
     ) -> Option<StreamId> {
         let open = self.fronts.iter().filter(|(pace, _)| pace_open(**pace));
         let first = |(pace, fronts): (&Pace, &BTreeSet<(u64, Arc<str>)>)| {
-            let (ticket, host) = fronts.iter().find(|(_, host)| host_open(host))?;
+            let (ticket, host) = fronts.iter().find(|(_, host)| host_open(*pace, host))?;
             Some((*ticket, Line { pace: *pace, host: Arc::clone(host) }))
         };
         let (ticket, line) = open.filter_map(first).min()?;
@@ -194,7 +194,7 @@ mod tests {
     /// The streams in the order of their turns.
     fn turns(schedule: &mut Schedule) -> Vec<String> {
         let mut turns = Vec::new();
-        while let Some(stream) = schedule.first(|_| true, |_| true) {
+        while let Some(stream) = schedule.first(|_| true, |_, _| true) {
             schedule.remove(&stream);
             turns.push(stream.to_string());
         }
@@ -242,7 +242,7 @@ mod tests {
         for (id, pace, host) in lines {
             schedule.set(&stream(id), &line(pace, host), Due::AtOnce);
         }
-        let open = schedule.first(|pace| pace != Pace::Slow, |host| host != "b");
+        let open = schedule.first(|pace| pace != Pace::Slow, |_, host| host != "b");
         assert_eq!(open, Some(stream("x")));
         assert_eq!(turns(&mut schedule), ["slow", "full", "x"]);
     }
@@ -252,8 +252,8 @@ mod tests {
         let mut schedule = Schedule::default();
         set(&mut schedule, "a", Due::AtOnce);
         schedule.set(&stream("a"), &line(Pace::Slow, "h"), Due::AtOnce);
-        assert_eq!(schedule.first(|pace| pace == Pace::Prompt, |_| true), None);
-        assert_eq!(schedule.first(|pace| pace == Pace::Slow, |_| true), Some(stream("a")));
+        assert_eq!(schedule.first(|pace| pace == Pace::Prompt, |_, _| true), None);
+        assert_eq!(schedule.first(|pace| pace == Pace::Slow, |_, _| true), Some(stream("a")));
         assert_eq!((schedule.rows.len(), schedule.places.len()), (1, 1));
     }
 }

@@ -100,10 +100,10 @@ impl IssuerState {
             let lane = turn.lane();
             let mut passed = Vec::new();
             self.schedule(turn).advance(request.now);
-            while let Some(id) = self
-                .schedule(turn)
-                .first(|pace| places.free(lane, pace) > 0, |host| places.free_at(lane, host) > 0)
-            {
+            while let Some(id) = self.schedule(turn).first(
+                |pace| places.free(lane, pace) > 0,
+                |pace, host| places.free_at(lane, pace, host) > 0,
+            ) {
                 if entries.len() == request.most
                     && self.due(turn, &id, request).has_come(request.now)
                 {
