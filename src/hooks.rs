@@ -218,6 +218,9 @@ pub enum PauseCause {
     Suspension,
     /// Its SETs could not be delivered; the cause is the stream's last error.
     Undeliverable,
+    /// Something of ours kept its SETs from being sent: its secret did not open, or there was no
+    /// authorization; which it was is the stream's last error.
+    Hindered,
 }
 
 impl PauseCause {
@@ -230,6 +233,7 @@ impl PauseCause {
             Self::Receiver => "receiver",
             Self::Suspension => "suspension",
             Self::Undeliverable => "undeliverable",
+            Self::Hindered => "hindered",
         }
     }
 }

@@ -18,6 +18,8 @@ pub struct Health {
     pub refusals: u32,
     /// When the present row of failures began.
     pub failing_since: Option<Timestamp>,
+    /// Since when something of ours has kept SETs from being sent, now or again and again.
+    pub hindered_since: Option<Timestamp>,
     /// Until when ordinary SETs wait. After it, one of them is the probe.
     pub open_until: Option<Timestamp>,
     /// Before when the receiver asked not to be called, by `Retry-After`; binds control SETs too.
@@ -106,7 +108,8 @@ pub struct BreakerPolicy {
     pub backoff: Backoff,
     /// The longest `Retry-After` that is honoured.
     pub longest_retry_after: Duration,
-    /// A stream that failed for this long is paused.
+    /// A stream that failed for this long is paused, and so is one whose SETs could not be sent for
+    /// this long.
     pub pause_after: Duration,
     /// A stream that refused this many times in a row is paused.
     pub pause_after_refusals: u32,
@@ -138,6 +141,9 @@ pub enum Verdict {
     BreakerOpened,
     /// The transmitter should pause the stream.
     Pause,
+    /// The same, and it is not for its receiver: something of ours has kept SETs from being sent
+    /// for as long as a stream may fail.
+    PauseHindered,
 }
 
 impl Health {
@@ -165,23 +171,31 @@ impl Health {
         }
     }
 
-    /// Forgets failures, waits and pace, not when the last success, error and verification were: for
-    /// a stream that starts again, or whose delivery changed.
+    /// Forgets failures: for a stream that stops, starts again or has another authorization. What
+    /// the receiver asked for and how long it takes does not change by that.
     pub fn forget_failures(&mut self) {
         *self = Self {
+            not_before: self.not_before,
             last_success: self.last_success,
             last_error: self.last_error.take(),
+            pace: self.pace,
             verified: self.verified,
             ..Self::default()
         };
     }
 
+    /// Forgets what was learnt of the receiver where it was, and the failures there: for a stream
+    /// whose SETs go elsewhere from now on.
+    pub fn forget_receiver(&mut self) {
+        self.forget_failures();
+        (self.not_before, self.pace) = (None, Pace::Unknown);
+    }
+
     /// Closes the breaker. A `Retry-After` that another request was answered with still binds.
     fn work_again(&mut self, now: Timestamp) -> Verdict {
         let was_open = self.open_until.is_some();
-        let (pace, not_before) = (self.pace, self.not_before.filter(|until| now < *until));
         self.forget_failures();
-        (self.pace, self.not_before) = (pace, not_before);
+        self.not_before = self.not_before.filter(|until| now < *until);
         if was_open { Verdict::BreakerClosed } else { Verdict::GoOn }
     }
 
@@ -218,6 +232,10 @@ impl Health {
                 self.failures = self.failures.saturating_add(1);
                 let wait = policy.backoff.wait(self.failures, jitter).min(LONGEST_HINDRANCE);
                 self.open_until = Some(now.after(wait));
+                let since = *self.hindered_since.get_or_insert(now);
+                if now.since(since) >= policy.pause_after {
+                    return Verdict::PauseHindered;
+                }
                 if was_closed { Verdict::BreakerOpened } else { Verdict::GoOn }
             }
             StreamReport::Fails { what, refuses, retry_after } => {
@@ -334,18 +352,20 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_on_our_side_makes_the_stream_wait_a_minute_at_most_and_never_pauses_it() {
+    fn what_fails_on_our_side_makes_the_stream_wait_a_minute_at_most_and_pauses_it_after_a_day() {
         let mut health = Health::default();
         let hindered = StreamReport::Hindered { what: Hindrance::Secret };
         let mut now = at(0);
-        for round in 0..10_000 {
+        while now < at(24 * 3600) {
             let verdict = health.record(&hindered, &BreakerPolicy::default(), now, Jitter::NONE);
-            let told = if round == 0 { Verdict::BreakerOpened } else { Verdict::GoOn };
+            let told = if now == at(0) { Verdict::BreakerOpened } else { Verdict::GoOn };
             assert_eq!(verdict, told, "the operator is told once");
             let until = health.open_until.unwrap_or(now);
             assert!(now < until && until <= now.after(LONGEST_HINDRANCE));
             now = until;
         }
+        let verdict = health.record(&hindered, &BreakerPolicy::default(), now, Jitter::NONE);
+        assert_eq!(verdict, Verdict::PauseHindered);
         let error = health.last_error.clone().map(|error| error.what);
         assert_eq!(error.as_deref(), Some("not sent: secret not opened"));
     }
@@ -357,6 +377,32 @@ mod tests {
         let hindered = StreamReport::Hindered { what: Hindrance::Authorization };
         health.record(&hindered, &BreakerPolicy::default(), at(10), Jitter::NONE);
         assert_eq!(fail(&mut health, false, at(100_000)), Verdict::GoOn);
+    }
+
+    #[test]
+    fn a_hindrance_that_comes_again_and_again_counts_from_the_first_until_something_gets_through() {
+        let hindered = StreamReport::Hindered { what: Hindrance::Authorization };
+        for (between, verdict) in [
+            (failure(false), Verdict::PauseHindered),
+            (StreamReport::Works, Verdict::BreakerOpened),
+        ] {
+            let mut health = Health::default();
+            for (report, seconds) in [(&hindered, 0), (&between, 40_000), (&hindered, 90_000)] {
+                let policy = BreakerPolicy::default();
+                let last = health.record(report, &policy, at(seconds), Jitter::NONE);
+                assert!(seconds < 90_000 || last == verdict, "{between:?} {last:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_receiver_asked_for_and_its_pace_outlast_a_stop_and_not_a_move() {
+        let asked = Health { not_before: Some(at(60)), pace: Pace::Slow, ..Health::default() };
+        let mut stopped = Health { failures: 3, open_until: Some(at(5)), ..asked.clone() };
+        stopped.forget_failures();
+        assert_eq!(stopped, asked);
+        stopped.forget_receiver();
+        assert_eq!(stopped, Health::default());
     }
 
     #[test]

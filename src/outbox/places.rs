@@ -94,6 +94,9 @@ pub struct Places {
     prompt: usize,
     unknown: usize,
     slow: usize,
+    /// Those of them that control entries have: of the slow, and of the others.
+    slow_control: usize,
+    rest_control: usize,
     hosts: HashMap<String, AtHost>,
 }
 
@@ -108,7 +111,15 @@ impl Places {
     /// All places, none of them taken.
     #[must_use]
     pub fn new(limits: PlaceLimits) -> Self {
-        Self { limits, prompt: 0, unknown: 0, slow: 0, hosts: HashMap::new() }
+        Self {
+            limits,
+            prompt: 0,
+            unknown: 0,
+            slow: 0,
+            slow_control: 0,
+            rest_control: 0,
+            hosts: HashMap::new(),
+        }
     }
 
     /// How many more pushes of that lane to streams of that pace there are places for, hosts
@@ -116,22 +127,23 @@ impl Places {
     #[must_use]
     pub const fn free(&self, lane: Lane, pace: Pace) -> usize {
         let control = lane.is_control();
-        let (share, taken) = match pace {
-            Pace::Unknown | Pace::Prompt => (self.limits.rest, self.prompt + self.unknown),
-            Pace::Slow => (self.limits.slow, self.slow),
-        };
-        let most = if control { share.all } else { share.ordinary };
-        let free = least(self.free_in_all(lane), most.saturating_sub(taken));
-        match pace {
-            Pace::Unknown => {
-                let kept = if control { share.all - share.ordinary } else { 0 };
-                let most = self.limits.unknown.saturating_add(kept);
-                // Those that turned out slow stand in their way, not in that of the prompt.
-                let beside = self.slow.saturating_sub(self.limits.slow.all);
-                least(free, most.saturating_sub(self.unknown.saturating_add(beside)))
+        let (share, taken, control_taken) = match pace {
+            Pace::Unknown | Pace::Prompt => {
+                (self.limits.rest, self.prompt + self.unknown, self.rest_control)
             }
-            Pace::Prompt | Pace::Slow => free,
+            Pace::Slow => (self.limits.slow, self.slow, self.slow_control),
+        };
+        let kept = if control { share.all - share.ordinary } else { 0 };
+        let mut room = share.ordinary.saturating_add(kept).saturating_sub(taken);
+        if matches!(pace, Pace::Unknown) {
+            let most = self.limits.unknown.saturating_add(kept);
+            // Those that turned out slow stand in their way, not in that of the prompt.
+            let beside = self.slow.saturating_sub(self.limits.slow.all);
+            room = least(room, most.saturating_sub(self.unknown.saturating_add(beside)));
         }
+        // However many turn slow, what is kept for control entries only they take.
+        let kept = kept.saturating_sub(control_taken);
+        least(self.free_in_all(lane), if room < kept { kept } else { room })
     }
 
     /// How many more pushes of that lane to streams of that pace at that host there are places
@@ -164,11 +176,16 @@ impl Places {
     }
 
     /// Takes a place, whether there is one or not.
-    pub fn take(&mut self, pace: Pace, host: &str) {
+    pub fn take(&mut self, lane: Lane, pace: Pace, host: &str) {
+        let control = usize::from(lane.is_control());
         match pace {
             Pace::Unknown => self.unknown += 1,
             Pace::Prompt => self.prompt += 1,
             Pace::Slow => self.slow += 1,
+        }
+        match pace {
+            Pace::Unknown | Pace::Prompt => self.rest_control += control,
+            Pace::Slow => self.slow_control += control,
         }
         let slow = usize::from(pace == Pace::Slow);
         match self.hosts.get_mut(host) {
@@ -197,7 +214,7 @@ mod tests {
     fn taken(limits: PlaceLimits, pace: Pace, count: usize) -> Places {
         let mut places = Places::new(limits);
         for host in 0..count {
-            places.take(pace, &host.to_string());
+            places.take(ORDINARY, pace, &host.to_string());
         }
         places
     }
@@ -250,6 +267,20 @@ mod tests {
     }
 
     #[test]
+    fn however_many_turned_slow_what_is_kept_for_control_entries_is_there() {
+        let limits = PlaceLimits::new(64, 64);
+        for pace in [Pace::Unknown, Pace::Slow] {
+            let mut places = taken(limits, Pace::Slow, 56);
+            for free in (0..=places.free(CONTROL, pace)).rev() {
+                assert_eq!(places.free(CONTROL, pace), free, "{pace:?}");
+                places.take(CONTROL, pace, "h.example");
+            }
+            let all = if pace == Pace::Slow { 2 } else { 6 };
+            assert_eq!(places.slow_control + places.rest_control, all + 1);
+        }
+    }
+
+    #[test]
     fn the_slow_streams_of_a_host_get_a_quarter_of_its_places() {
         let mut places = Places::new(PlaceLimits::new(256, 8));
         let free = |places: &Places, lane| {
@@ -257,7 +288,7 @@ mod tests {
         };
         assert_eq!(free(&places, ORDINARY), [8, 8, 2]);
         for _ in 0..2 {
-            places.take(Pace::Slow, "h.example");
+            places.take(ORDINARY, Pace::Slow, "h.example");
         }
         assert_eq!(free(&places, ORDINARY), [6, 6, 0]);
         assert!(!places.has(ORDINARY, Pace::Slow, "h.example"));
@@ -271,7 +302,7 @@ mod tests {
         let mut places = Places::new(PlaceLimits::new(64, 2));
         for _ in 0..2 {
             assert!(places.has(ORDINARY, Pace::Prompt, "one.example"));
-            places.take(Pace::Prompt, "one.example");
+            places.take(ORDINARY, Pace::Prompt, "one.example");
         }
         assert!(!places.has(ORDINARY, Pace::Prompt, "one.example"));
         assert!(places.has(CONTROL, Pace::Prompt, "one.example"));

@@ -44,9 +44,9 @@ use crate::timestamp::Timestamp;
 pub use calls::{
     Acknowledged, Acknowledgement, Activity, Backlog, ClaimRequest, Claimed, Claims, DeadLetter,
     Deleted, GiveUpHeld, HandOut, HandOutRequest, HealthChange, HeldStream, KeepToken, Kept,
-    LetterFilter, LetterPlace, LetterQuery, NewControl, NewVerification, Overdue, Queue, Redrive,
-    RedriveLetter, Redriven, Route, SettleBatch, SettleReport, Settled, Settlement, StartedBy,
-    StreamOverview, StreamUpdate, SubjectChange, SweepRequest, Swept, Tokens, Totals,
+    LetterFilter, LetterPlace, LetterQuery, NewControl, NewVerification, Overdue, Provided, Queue,
+    Redrive, RedriveLetter, Redriven, Route, SettleBatch, SettleReport, Settled, Settlement,
+    StartedBy, StreamOverview, StreamUpdate, SubjectChange, SweepRequest, Swept, Tokens, Totals,
     VerificationQueued,
 };
 pub use emission::{Append, Appended, Candidate, CandidateQuery, NewEntry, Outbox, Repeated};
@@ -98,10 +98,12 @@ pub enum StoreError {
 /// 2. `read_stream` and `list_streams` return records as last committed; the list is in the order
 ///    of creation.
 /// 3. `update_stream` commits `update.record` if the stored version is `update.expected_version`
-///    ([`StoreError::Conflict`] otherwise), together with what `update.queue` and
-///    `update.announce` say, in one transaction. The new record's version is one higher. When the
-///    generation changes or the stream becomes enabled, its health forgets failures
-///    ([`Health::forget_failures`]) and its control entries wait no longer; when it becomes
+///    and what `update.provided` names is so ([`StoreError::Conflict`] otherwise, checked
+///    atomically), together with what `update.queue` and `update.announce` say, in one transaction.
+///    The new record's version is one higher. When the generation changes or the stream becomes
+///    enabled, its control entries wait no longer and its health forgets failures
+///    ([`Health::forget_failures`]), or, when SETs go elsewhere from then on
+///    ([`Delivery::goes_where`]), the receiver ([`Health::forget_receiver`]); when it becomes
 ///    enabled, its receiver counts as active.
 /// 4. `update_stream` with [`Queue::Discard`] removes all unsettled entries but a newly announced
 ///    control entry and counts them as discarded by disabling. A discarded entry is gone: its
@@ -142,6 +144,8 @@ pub enum StoreError {
 ///
 /// [`may_leave`]: crate::outbox::may_leave
 /// [`Health::forget_failures`]: crate::outbox::Health::forget_failures
+/// [`Health::forget_receiver`]: crate::outbox::Health::forget_receiver
+/// [`Delivery::goes_where`]: crate::stream::Delivery::goes_where
 #[async_trait]
 pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
     /// Stores a new stream.
@@ -256,6 +260,9 @@ pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
 /// 2. Per stream and order key, `claim` returns only the oldest unsettled entry, and nothing while
 ///    one of that key is held. Control entries are returned before all others, of their stream in
 ///    the order written, one at a time; while one is held, nothing else of the stream is returned.
+///    One whose time has not come, for its own sake or the breaker's, holds up those of its kind
+///    (stream-updated, verification) and none of the other kind: the verification by which a
+///    receiver sees whether it is back does not wait for an announcement that failed.
 ///    An entry is returned only if there is a place for it ([`Places::has`], by its lane, the pace
 ///    in its stream's health and the host of its endpoint), and takes that place
 ///    ([`Places::take`]). Streams are served in turn: none gets a second ordinary entry while one
@@ -266,7 +273,10 @@ pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
 ///    lasts, whoever holds it), the stream's `not_before` for all. The probe is an entry that was
 ///    never tried, if there is one: one that fails with every stream must not be the only one that
 ///    is tried. A control entry does not wait for the breaker until it has been deferred
-///    ([`Fate::Defer`]): it was the probe then.
+///    ([`Fate::Defer`]): it was the probe then. From then on, while the breaker is half open, the
+///    oldest stream-updated entry is the probe before all others, and ordinary entries wait until
+///    its own time, too, has come; a verification is it only if no ordinary entry can be that was
+///    never tried; and neither while the lease of an ordinary entry of the stream lasts.
 /// 4. The cost of `claim` does not depend on entries that wait behind a head or for a retry, nor on
 ///    streams that are stopped or that there is no place for.
 /// 5. `keep_tokens` is compare-and-set per entry: the first token wins and is returned, together
@@ -297,8 +307,8 @@ pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
 ///     lag behind emissions that commit meanwhile.
 /// 12. `give_up_held` moves the oldest ordinary entries of such a stream to dead letters, one by
 ///     one, while [`HeldLimits::exceeded`] names a limit, at most `most`, and says how many. An
-///     entry in a claim that lasts is left where it is. A stream that is gone or holds nothing of
-///     the kind has none. It takes no lock that an emission could wait for.
+///     entry in a claim that lasts, or hidden from polls, is left where it is. A stream that is
+///     gone or holds nothing of the kind has none. It takes no lock that an emission could wait for.
 /// 13. `unverified_streams` returns enabled streams for which no verification was queued, by either
 ///     side, since a time, those first that waited longest. A stream that never had one counts from
 ///     its creation.

@@ -56,6 +56,17 @@ impl Delivery {
             Self::Poll => POLL_METHOD,
         }
     }
+
+    /// Whether SETs go where they would go by another delivery. What authorizes them there may
+    /// differ.
+    #[must_use]
+    pub fn goes_where(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Push(one), Self::Push(other)) => one.endpoint == other.endpoint,
+            (Self::Poll, Self::Poll) => true,
+            (Self::Push(_), Self::Poll) | (Self::Poll, Self::Push(_)) => false,
+        }
+    }
 }
 
 /// The URL of a push endpoint. Syntax only; which addresses may be called is decided by

@@ -6,7 +6,7 @@ use super::wakes::Wakes;
 use crate::hooks::{Notice, PauseCause};
 use crate::id::StreamId;
 use crate::outbox::holds;
-use crate::store::{NewControl, Queue, ReceiverStore, StoreError, StreamUpdate};
+use crate::store::{NewControl, Provided, Queue, ReceiverStore, StoreError, StreamUpdate};
 use crate::stream::{StreamRecord, StreamStatus};
 
 /// How often a change is decided anew because the stream changed meanwhile.
@@ -18,11 +18,21 @@ pub(super) struct Before {
     version: u64,
     generation: u64,
     status: StreamStatus,
+    provided: Provided,
 }
 
 impl Before {
     pub(super) const fn of(record: &StreamRecord) -> Self {
-        Self { version: record.version, generation: record.generation, status: record.status }
+        Self {
+            version: record.version,
+            generation: record.generation,
+            status: record.status,
+            provided: Provided::Nothing,
+        }
+    }
+
+    pub(super) const fn provided(self, provided: Provided) -> Self {
+        Self { provided, ..self }
     }
 }
 
@@ -44,7 +54,9 @@ impl Core {
         } else {
             Queue::Keep
         };
-        let update = StreamUpdate { queue, announce, ..StreamUpdate::new(record, before.version) };
+        let provided = before.provided;
+        let update = StreamUpdate::new(record, before.version);
+        let update = StreamUpdate { queue, announce, provided, ..update };
         let same = update.record.generation == before.generation;
         let deliveries = if same { Deliveries::GoOn } else { Deliveries::End };
         self.note(Noted::Enabled, update.record.updated_at);

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::hooks::{Notice, PauseCause};
 use crate::id::StreamId;
 use crate::outbox::{BeyondLimit, Held, HeldLimit, HeldLimits, holds, note_held_limit};
-use crate::store::{GiveUpHeld, StoreError};
+use crate::store::{GiveUpHeld, Provided, StoreError};
 use crate::stream::{StreamRecord, StreamStatus};
 use crate::timestamp::Timestamp;
 
@@ -215,7 +215,7 @@ impl Transmitter {
         Err(StoreError::Conflict.into())
     }
 
-    /// Disables a stream that holds too much; says whether it did.
+    /// Disables a stream if it still holds too much; says whether it did.
     async fn disable_holder(
         &self,
         stream: &StreamId,
@@ -225,14 +225,17 @@ impl Transmitter {
         for _ in 0..CHANGE_TRIES {
             let Some(record) = self.holder(stream).await? else { return Ok(false) };
             let reason = note_held_limit(None, limit, now);
-            match self.try_status(record, StreamStatus::Disabled, reason, LIMIT).await {
+            let (status, provided) =
+                (StreamStatus::Disabled, Provided::Exceeds(self.core.config.held, now));
+            match self.try_status(record, status, reason, LIMIT, provided).await {
                 Ok(_) => return Ok(true),
                 Err(Error::Store(StoreError::NotFound)) => return Ok(false),
                 Err(Error::Store(StoreError::Conflict)) => {}
                 Err(error) => return Err(error),
             }
         }
-        Err(StoreError::Conflict.into())
+        // Its receiver fetched, or it changes all the time: the next look tells.
+        Ok(false)
     }
 
     /// The record of a stream, if it still is one that holds what nobody is being sent.

@@ -10,8 +10,9 @@ use crate::hooks::PauseCause;
 use crate::id::{Owner, StreamId};
 use crate::outbox::Lane;
 use crate::protocol::change_status;
-use crate::store::{StoreError, StreamOverview, Totals};
+use crate::store::{Provided, StoreError, StreamOverview, Totals};
 use crate::stream::{StatusSetBy, StreamRecord, StreamStatus};
+use crate::timestamp::Timestamp;
 
 /// What a pause was decided on: a stream of which that is no longer so is left as it is.
 #[derive(Clone, Copy, Debug)]
@@ -20,13 +21,23 @@ pub(super) enum Ground {
     Any,
     /// Attempts of that generation.
     Generation(u64),
+    /// The receiver has not been active since.
+    IdleSince(Timestamp),
 }
 
 impl Ground {
     const fn holds(self, record: &StreamRecord) -> bool {
         match self {
-            Self::Any => true,
+            Self::Any | Self::IdleSince(_) => true,
             Self::Generation(generation) => record.generation == generation,
+        }
+    }
+
+    /// What only the store can tell when it commits the pause.
+    const fn provided(self) -> Provided {
+        match self {
+            Self::Any | Self::Generation(_) => Provided::Nothing,
+            Self::IdleSince(since) => Provided::IdleSince(since),
         }
     }
 }
@@ -115,7 +126,7 @@ impl Transmitter {
     ) -> Result<StreamRecord, Error> {
         for _ in 0..CHANGE_TRIES {
             let before = self.store.find_stream(&self.core.issuer, stream).await?;
-            match self.try_status(before, status, reason.clone(), cause).await {
+            match self.try_status(before, status, reason.clone(), cause, Provided::Nothing).await {
                 Err(Error::Store(StoreError::Conflict)) => {}
                 other => return other,
             }
@@ -141,7 +152,8 @@ impl Transmitter {
                 Ok(_) | Err(StoreError::NotFound) => return Ok(()),
                 Err(error) => return Err(error.into()),
             };
-            match self.try_status(before, paused, reason.clone(), cause).await {
+            let provided = ground.provided();
+            match self.try_status(before, paused, reason.clone(), cause, provided).await {
                 Ok(_) | Err(Error::Store(StoreError::NotFound)) => return Ok(()),
                 Err(Error::Store(StoreError::Conflict)) => {}
                 Err(error) => return Err(error),
@@ -157,16 +169,18 @@ impl Transmitter {
         status: StreamStatus,
         reason: Option<String>,
         cause: PauseCause,
+        provided: Provided,
     ) -> Result<StreamRecord, Error> {
         let (core, now) = (&self.core, self.core.clock.now());
-        let (was, stream) = (Before::of(&record), record.stream_id.clone());
+        let (was, stream) = (Before::of(&record).provided(provided), record.stream_id.clone());
         let changes = record.status != status;
         let set_by = match cause {
             PauseCause::Suspension => StatusSetBy::Suspension,
             PauseCause::Receiver => StatusSetBy::Receiver,
-            PauseCause::Inactivity | PauseCause::Operator | PauseCause::Undeliverable => {
-                StatusSetBy::Transmitter
-            }
+            PauseCause::Inactivity
+            | PauseCause::Operator
+            | PauseCause::Undeliverable
+            | PauseCause::Hindered => StatusSetBy::Transmitter,
         };
         let record = change_status(record, status, reason.clone(), set_by, now)?;
         let announce = if changes {

@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::hooks::{Notice, PauseCause};
 use crate::id::{Jti, StreamId};
 use crate::outbox::{
-    Attempt, Fate, Fence, Outcome, Pace, PlaceLimits, Places, StreamReport, TransportFailure,
+    Attempt, Fate, Fence, Lane, Outcome, Pace, PlaceLimits, Places, StreamReport, TransportFailure,
     Verdict, decide,
 };
 use crate::store::{
@@ -47,6 +47,8 @@ const LEAST_WAIT: Duration = Duration::from_millis(100);
 /// Why a stream is paused, as its receiver is told: the same whatever the cause, which would tell
 /// what can be reached from here. The operator finds the cause in the stream's last error.
 const UNDELIVERABLE: &str = "SETs could not be delivered";
+/// The same when it is nothing of the receiver's that kept them from being sent.
+const UNSENDABLE: &str = "SETs could not be sent, through no fault of the receiver";
 
 /// The pushes of one run.
 pub(super) struct Pump<'t> {
@@ -72,6 +74,7 @@ pub(super) struct Pump<'t> {
 /// A push under way, and the place it takes.
 struct Running {
     host: String,
+    lane: Lane,
     pace: Pace,
     since: Timestamp,
 }
@@ -200,9 +203,9 @@ impl<'t> Pump<'t> {
     fn places(&self, now: Timestamp) -> Places {
         let config = &self.core.config;
         let mut places = Places::new(PlaceLimits::new(config.pushes, config.pushes_per_host));
-        for Running { host, pace, since } in self.running.values() {
+        for Running { host, lane, pace, since } in self.running.values() {
             let long = now.since(*since) >= config.slow_after;
-            places.take(if long { Pace::Slow } else { *pace }, host);
+            places.take(*lane, if long { Pace::Slow } else { *pace }, host);
         }
         places
     }
@@ -313,7 +316,8 @@ impl<'t> Pump<'t> {
         let (clock, since) = (Arc::clone(&self.core.clock), self.core.clock.now());
         let slow_after = self.core.config.slow_after;
         let host = host(&route.delivery).to_owned();
-        self.running.insert(jti.clone(), Running { host, pace: entry.pace, since });
+        let running = Running { host, lane: entry.lane, pace: entry.pace, since };
+        self.running.insert(jti.clone(), running);
         self.in_flight.push(Box::pin(async move {
             let outcome = Abortable::new(sending, registration).await;
             drop(guard);
@@ -434,11 +438,15 @@ impl<'t> Pump<'t> {
                     let error = failures.remove(&stream_id).unwrap_or_default();
                     core.diagnostics.notice(&Notice::BreakerOpened { stream_id, error });
                 }
-                Verdict::Pause => {
+                Verdict::Pause | Verdict::PauseHindered => {
                     // Its receiver may have changed or started it since.
                     let Some(ground) = judged(&over, &stream_id) else { continue };
-                    let reason = Some(UNDELIVERABLE.to_owned());
-                    let cause = PauseCause::Undeliverable;
+                    let (reason, cause) = if verdict == Verdict::Pause {
+                        (UNDELIVERABLE, PauseCause::Undeliverable)
+                    } else {
+                        (UNSENDABLE, PauseCause::Hindered)
+                    };
+                    let reason = Some(reason.to_owned());
                     let pause = self.transmitter.pause(&stream_id, reason, cause, ground);
                     // One stream that cannot be paused leaves the others their turn.
                     result = self.beside(pause).await.and(result);

@@ -157,24 +157,27 @@ impl Transmitter {
         let Some(timeout) = self.core.config.inactivity_timeout else { return Ok(None) };
         let reason = format!("no activity for {} seconds", timeout.as_secs_f64());
         let mut result = Ok(());
-        let mut next = None;
+        let (mut next, mut again) = (None, None);
         for _ in 0..ROUNDS {
             let since = now.before(timeout);
             let Overdue { streams, next: active_at } =
                 self.store.idle_streams(&self.core.issuer, since, BATCH).await?;
             for record in &streams {
                 let cause = PauseCause::Inactivity;
-                // One stream that cannot be paused leaves the others their turn.
-                let paused =
-                    self.pause(&record.stream_id, Some(reason.clone()), cause, Ground::Any).await;
-                result = result.and(paused);
+                let (reason, ground) = (Some(reason.clone()), Ground::IdleSince(since));
+                match self.pause(&record.stream_id, reason, cause, ground).await {
+                    // Its receiver came, or it changes all the time: the next look tells.
+                    Err(Error::Store(StoreError::Conflict)) => again = Some(now),
+                    // One stream that cannot be paused leaves the others their turn.
+                    paused => result = result.and(paused),
+                }
             }
             next = active_at.map(|active_at| active_at.after(timeout));
             if streams.len() < BATCH {
                 break;
             }
         }
-        result.map(|()| next)
+        result.map(|()| next.into_iter().chain(again).min())
     }
 
     /// Starts a verification on streams that had none for long (SSF 1.0 §8.1.4: a transmitter may

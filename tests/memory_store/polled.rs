@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use ssf_transmitter::outbox::{Lane, RoundTrip};
+use ssf_transmitter::outbox::{HeldLimits, Lane, RoundTrip};
 use ssf_transmitter::protocol::More;
 use ssf_transmitter::store::{
-    Acknowledgement, HandOut, HandOutRequest, KeepToken, Kept, NewVerification, ReceiverStore,
-    StartedBy, VerificationQueued, WorkerStore,
+    Acknowledgement, GiveUpHeld, HandOut, HandOutRequest, KeepToken, Kept, NewVerification,
+    ReceiverStore, StartedBy, VerificationQueued, WorkerStore,
 };
 use ssf_transmitter::stream::{StatusSetBy, StreamStatus};
 
@@ -69,6 +69,25 @@ async fn what_is_hidden_is_given_to_no_other_poll_nor_what_stands_behind_it() {
     assert_eq!(jtis(&again.entries), ["b1", "b2"]);
     assert_eq!(bench.look(9, 30).await.hidden_until, Some(at(40)));
     assert_eq!(jtis(&bench.hiding(9, 60).await.entries), ["b1", "a2", "c1", "b2"]);
+}
+
+// Worker 12: a poll was answered with it, and its acknowledgement may be on its way.
+#[tokio::test]
+async fn a_held_limit_leaves_what_is_hidden_from_polls() {
+    let bench = Bench::with_poll(&["s"]).await;
+    for set in ["a", "b", "c"] {
+        bench.emit("s", set, set, at(0)).await;
+    }
+    bench.hiding(1, 0).await;
+    let mut limits = HeldLimits::default();
+    limits.entries = 0;
+    let give_up = async |now| {
+        let request = GiveUpHeld::new(id("s"), limits, at(now), 100);
+        bench.store.give_up_held(&issuer(), request).await.unwrap()
+    };
+    assert_eq!(give_up(29).await, 2);
+    assert_eq!(jtis(&bench.look(9, 30).await.entries), ["a"]);
+    assert_eq!(give_up(30).await, 1);
 }
 
 // Receiver 9.

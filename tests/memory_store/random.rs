@@ -228,11 +228,9 @@ impl World {
         assert!(may_leave(status, by, entry.lane));
         let waiting = &self.waiting[stream];
         let me = waiting.iter().find(|w| w.set == entry.jti.as_str()).unwrap();
-        let first = waiting.iter().find(|w| {
-            w.lane.is_control() == me.lane.is_control()
-                && w.key == me.key
-                && may_leave(status, by, w.lane)
-        });
+        let first = waiting
+            .iter()
+            .find(|w| w.lane == me.lane && w.key == me.key && may_leave(status, by, w.lane));
         assert_eq!(first.map(|first| &first.set), Some(&me.set));
         let live = |w: &&Waiting| self.held.get(&w.set).is_some_and(|(_, until)| *until > now);
         let (control, ordinary): (Vec<&Waiting>, Vec<&Waiting>) =

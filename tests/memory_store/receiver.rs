@@ -3,15 +3,19 @@
 use std::time::Duration;
 
 use ssf_transmitter::id::{Owner, TenantId};
-use ssf_transmitter::outbox::{DeadLetterReason, Lane, PollError};
+use ssf_transmitter::outbox::{
+    BreakerPolicy, DeadLetterReason, Health, HeldLimits, Jitter, Lane, Pace, PollError, RetryAfter,
+    StreamReport,
+};
 use ssf_transmitter::protocol::More;
 use ssf_transmitter::store::{
-    Acknowledged, Acknowledgement, Activity, HandOutRequest, Kept, LetterQuery, NewVerification,
-    OperatorStore, Queue, ReceiverStore, Settled, StoreError, StreamUpdate, SubjectChange,
-    SweepRequest, Swept, VerificationQueued, WorkerStore,
+    Acknowledged, Acknowledgement, Activity, HandOutRequest, HealthChange, Kept, LetterQuery,
+    NewVerification, OperatorStore, Provided, Queue, ReceiverStore, SettleBatch, Settled,
+    StoreError, StreamUpdate, SubjectChange, SweepRequest, Swept, VerificationQueued, WorkerStore,
 };
 use ssf_transmitter::stream::{
-    DefaultSubjects, Delivery, StatusSetBy, StreamQuota, StreamRecord, StreamStatus,
+    DefaultSubjects, Delivery, EndpointUrl, PushDelivery, StatusSetBy, StreamQuota, StreamRecord,
+    StreamStatus,
 };
 use ssf_transmitter::subject::Subject;
 
@@ -109,6 +113,65 @@ async fn an_announcement_under_a_taken_identifier_changes_nothing() {
     assert!(matches!(error, StoreError::IdTaken), "{error}");
     assert_eq!(bench.read("s").await.status, StreamStatus::Enabled);
     assert_eq!(jtis(&bench.claim(at(0)).await), ["a"]);
+}
+
+// Receiver 3.
+#[tokio::test]
+async fn a_change_is_committed_only_if_what_it_was_decided_on_is_still_so() {
+    let bench = Bench::new();
+    bench.create(poll_record("s")).await;
+    bench.store.touch(&issuer(), &rp(), Activity::new(id("s"), at(10))).await.unwrap();
+    bench.emit("s", "a", "k", at(0)).await;
+    let mut limits = HeldLimits::default();
+    let mut room = limits;
+    (limits.entries, room.entries) = (0, 1);
+    let provided = [
+        (Provided::IdleSince(at(9)), false),
+        (Provided::IdleSince(at(10)), true),
+        (Provided::Exceeds(room, at(10)), false),
+        (Provided::Exceeds(limits, at(10)), true),
+    ];
+    for (provided, is_so) in provided {
+        let record = bench.read("s").await;
+        let mut update = StreamUpdate::new(record.clone(), record.version);
+        update.provided = provided;
+        match bench.store.update_stream(update).await {
+            Ok(_) => assert!(is_so, "{provided:?}"),
+            Err(error) => {
+                assert!(matches!(error, StoreError::Conflict) && !is_so, "{provided:?} {error}");
+                assert_eq!(bench.read("s").await.version, record.version);
+            }
+        }
+    }
+}
+
+// Receiver 3.
+#[tokio::test]
+async fn what_a_receiver_asked_for_and_its_pace_outlast_a_stop_and_not_a_move() {
+    let asked = |health: &Health| (health.not_before, health.pace);
+    let elsewhere = EndpointUrl::parse("https://rp.example.net/elsewhere").unwrap();
+    let elsewhere = Delivery::Push(PushDelivery::new(elsewhere, None));
+    for (delivery, after) in
+        [(push(), (Some(at(30)), Pace::Slow)), (elsewhere, (None, Pace::Unknown))]
+    {
+        let bench = Bench::with(&["s"]).await;
+        let retry_after = Some(RetryAfter::In(Duration::from_secs(30)));
+        let what = "429".to_owned();
+        let report = StreamReport::Fails { what, refuses: false, retry_after };
+        let mut change = HealthChange::new(id("s"), report, Jitter::NONE);
+        change.pace = Pace::Slow;
+        let mut batch = SettleBatch::new(BreakerPolicy::default(), at(0));
+        batch.health.push(change);
+        bench.store.settle(&issuer(), batch).await.unwrap();
+        bench.set_status("s", StreamStatus::Paused, StatusSetBy::Transmitter).await;
+        let changed = |record: &mut StreamRecord| {
+            (record.status, record.delivery) = (StreamStatus::Enabled, delivery);
+            record.generation += 1;
+        };
+        bench.change("s", changed).await;
+        let health = bench.overview("s").await.health;
+        assert_eq!((asked(&health), health.failures), (after, 0));
+    }
 }
 
 // Receiver 4; P6.

@@ -86,7 +86,73 @@ async fn a_verification_does_not_wait_for_the_breaker_until_it_failed_with_its_s
     assert_eq!(jtis(&probe), ["v"]);
     bench.fail(&probe[0], at(0)).await;
     assert_eq!(jtis(&bench.claim(at(0)).await), [""; 0]);
-    assert_eq!(jtis(&bench.claim(at(1)).await), ["v"]);
+    assert_eq!(jtis(&bench.claim(at(1)).await), ["a"]);
+}
+
+// Worker 2; P5: by a verification a receiver sees whether it is back.
+#[tokio::test]
+async fn a_verification_does_not_wait_behind_an_announcement_that_failed_with_the_stream() {
+    let bench = Bench::with(&["s"]).await;
+    bench.announce("s", "u1", at(0)).await;
+    bench.announce("s", "u2", at(0)).await;
+    let probe = bench.claim(at(0)).await;
+    assert_eq!(jtis(&probe), ["u1"]);
+    bench.fail(&probe[0], at(0)).await;
+    bench.verify("s", "v", at(0)).await;
+    assert_eq!(bench.next_due(at(0)).await, Some(at(0)));
+    let probe = bench.claim(at(0)).await;
+    assert_eq!(jtis(&probe), ["v"], "and the announcements keep their order");
+    bench.fail(&probe[0], at(0)).await;
+    assert_eq!(jtis(&bench.claim(at(0)).await), [""; 0]);
+    assert_eq!(bench.next_due(at(0)).await, Some(at(1)));
+    assert_eq!(jtis(&bench.claim(at(1)).await), ["u1"]);
+}
+
+// Worker 2: it is so for the other kind, and for what is tried again for its own sake.
+#[tokio::test]
+async fn an_announcement_does_not_wait_behind_a_verification_that_waits() {
+    for fate in [Fate::Defer(at(9)), Fate::Retry(at(9))] {
+        let bench = Bench::with(&["s"]).await;
+        bench.verify("s", "v", at(0)).await;
+        bench.announce("s", "u", at(0)).await;
+        let first = bench.claim(at(0)).await;
+        assert_eq!(jtis(&first), ["v"]);
+        bench.settle(&first[0], fate, at(0)).await;
+        assert_eq!(jtis(&bench.claim(at(0)).await), ["u"]);
+    }
+}
+
+// Worker 3; P5: what was enabled is announced before what was held.
+#[tokio::test]
+async fn no_ordinary_entry_overtakes_an_announcement_that_failed_with_the_stream() {
+    let bench = Bench::with(&["s"]).await;
+    bench.announce("s", "u", at(0)).await;
+    bench.emit("s", "a", "k", at(0)).await;
+    let probe = bench.claim(at(0)).await;
+    assert_eq!(jtis(&probe), ["u"]);
+    // It waits longer than the breaker is open.
+    bench.settle_with(&probe[0], Fate::Defer(at(5)), fails(), at(0)).await;
+    assert_eq!(jtis(&bench.claim(at(4)).await), [""; 0]);
+    assert_eq!(bench.next_due(at(4)).await, Some(at(5)));
+    let probe = bench.claim(at(5)).await;
+    assert_eq!(jtis(&probe), ["u"]);
+    bench.settle_with(&probe[0], delivered(), StreamReport::Works, at(5)).await;
+    assert_eq!(jtis(&bench.claim(at(5)).await), ["a"]);
+}
+
+// Worker 3; P7: a receiver that fails at every verification gets its events all the same.
+#[tokio::test]
+async fn a_verification_that_failed_is_the_probe_only_if_nothing_else_can_be() {
+    let bench = Bench::with(&["s"]).await;
+    bench.verify("s", "v", at(0)).await;
+    let probe = bench.claim(at(0)).await;
+    bench.fail(&probe[0], at(0)).await;
+    bench.emit("s", "a", "k", at(0)).await;
+    let probe = bench.claim(at(1)).await;
+    assert_eq!(jtis(&probe), ["a"]);
+    assert_eq!(jtis(&bench.claim(at(1)).await), [""; 0], "one probe at a time");
+    bench.fail(&probe[0], at(1)).await;
+    assert_eq!(jtis(&bench.claim(at(3)).await), ["v"]);
 }
 
 // Worker 3: a signing failure or a change of delivery is no attempt.

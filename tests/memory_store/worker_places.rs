@@ -86,10 +86,10 @@ async fn control_entries_have_places_of_their_own_and_go_first() {
     let limits = PlaceLimits::new(64, 100);
     let mut taken = Places::new(limits);
     for n in 0..14 {
-        taken.take(Pace::Slow, &n.to_string());
+        taken.take(Lane::Ordinary, Pace::Slow, &n.to_string());
     }
     for n in 0..42 {
-        taken.take(Pace::Prompt, &n.to_string());
+        taken.take(Lane::Ordinary, Pace::Prompt, &n.to_string());
     }
     let mut request = limited(0, limits);
     request.places = taken;

@@ -8,10 +8,12 @@ use async_trait::async_trait;
 use ssf_transmitter::deliver::{
     AuthorizeError, PushAuthorization, PushResponse, PushTarget, Renewal,
 };
+use ssf_transmitter::hooks::{Notice, PauseCause};
 use ssf_transmitter::protocol::CreateStream;
-use ssf_transmitter::store::Backlog;
-use ssf_transmitter::stream::{AuthorizationHeader, StreamStatus};
+use ssf_transmitter::store::{Backlog, StreamOverview};
+use ssf_transmitter::stream::{AuthorizationHeader, StatusSetBy, StreamRecord, StreamStatus};
 use ssf_transmitter::timestamp::Timestamp;
+use ssf_transmitter::transmitter::Config;
 
 use crate::drive::{Task, ready};
 use crate::world::{ISSUER, ONE, TWO, World, caller, push_to, seconds};
@@ -74,10 +76,17 @@ impl PushAuthorization for Tokens {
 /// A transmitter that takes its tokens there, and a stream without a secret of its own.
 fn world(tokens: &Tokens) -> World {
     let mut world = World::new();
-    world.restart(|builder| builder.with_push_authorization(tokens.clone()));
+    let notices = world.notices.clone();
+    world.restart(|builder| builder.with_push_authorization(tokens.clone()).with_observer(notices));
     let request = CreateStream::new(push_to(ONE, None));
     ready(world.receivers.create_stream(&caller(), request)).unwrap();
     world
+}
+
+/// The stream whose SETs wait.
+fn hindered(world: &World) -> StreamOverview {
+    let streams = ready(world.transmitter.streams(None, 10)).unwrap();
+    streams.into_iter().find(|overview| overview.backlog != Backlog::Exactly(0)).unwrap()
 }
 
 fn headers(world: &World) -> Vec<Option<String>> {
@@ -164,12 +173,8 @@ fn while_no_authorization_is_to_be_had_sets_wait_unsent_and_nobody_is_blamed() {
     world.push_stream(TWO);
     world.emit("user", "a");
     world.run_for(seconds(3600));
-    // Longer than a stream may fail before it is paused.
-    world.advance(seconds(48 * 3600));
-    world.run_once();
     assert_eq!((world.pushes_to(ONE).len(), world.pushes_to(TWO).len()), (0, 1));
-    let streams = ready(world.transmitter.streams(None, 10)).unwrap();
-    let waiting = streams.iter().find(|overview| overview.backlog == Backlog::Exactly(1)).unwrap();
+    let waiting = hindered(&world);
     let error = waiting.health.last_error.as_ref().map(|error| error.what.as_str());
     assert_eq!(error, Some("not sent: no authorization"));
     assert_eq!((waiting.record.status, waiting.dead_letters), (StreamStatus::Enabled, 0));
@@ -177,6 +182,28 @@ fn while_no_authorization_is_to_be_had_sets_wait_unsent_and_nobody_is_blamed() {
     tokens.state().tokens.push_back("Bearer t1");
     world.run_for(seconds(61));
     assert_eq!(headers(&world), [some("Bearer t1")]);
+}
+
+#[test]
+fn a_stream_whose_sets_cannot_be_sent_for_a_day_is_paused_and_holds_them_within_limits() {
+    let tokens = Tokens::of([]);
+    let world = world(&tokens);
+    world.push_stream(TWO);
+    world.emit("user", "a");
+    world.run_once();
+    world.advance(seconds(24 * 3600));
+    world.run_once();
+    let StreamRecord { status, reason, status_set_by, .. } = hindered(&world).record;
+    let reason = reason.unwrap();
+    assert_eq!((status, status_set_by), (StreamStatus::Paused, StatusSetBy::Transmitter));
+    assert_eq!(reason, "SETs could not be sent, through no fault of the receiver");
+    let stream_id = hindered(&world).record.stream_id;
+    let paused = Notice::StreamPaused { stream_id, cause: PauseCause::Hindered };
+    assert!(world.notices.take().contains(&paused));
+    // What is held now is bounded; its announcement could not be sent either.
+    world.advance(Config::default().held.age);
+    world.run_for(seconds(60));
+    assert_eq!(ready(world.transmitter.totals()).unwrap().dead_by_held_limit, 1);
 }
 
 #[test]

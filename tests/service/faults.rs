@@ -107,6 +107,18 @@ fn a_stream_that_is_not_known_there_yet_is_tried_again() {
 }
 
 #[test]
+fn the_pause_that_a_retry_after_leads_to_is_not_announced_before_rfc_9110_10_2_3() {
+    let world = World::with(|config| config.breaker.pause_after_refusals = 1);
+    let stream = world.push_stream(ONE);
+    world.receiver.then(ONE, Ok(PushResponse::new(403).with_retry_after("120")));
+    world.emit("user", "a");
+    world.run_for(seconds(119));
+    assert_eq!((world.status(&stream), world.sent().len()), (StreamStatus::Paused, 1));
+    world.run_for(seconds(2));
+    assert_eq!(world.sent(), ["a", "stream-updated paused"]);
+}
+
+#[test]
 fn retry_after_is_minded_rfc_9110_10_2_3() {
     let world = World::new();
     world.push_stream(ONE);

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::json;
 use ssf_transmitter::deliver::PushResponse;
 use ssf_transmitter::id::{Issuer, StreamId};
+use ssf_transmitter::outbox::BeyondLimit;
 use ssf_transmitter::protocol::{CreateStream, RequestedDelivery, StatusRequest};
 use ssf_transmitter::store::{
     Append, Appended, Candidate, CandidateQuery, Outbox, StoreError, StreamStore,
@@ -15,7 +17,7 @@ use ssf_transmitter::transmitter::{Config, Transmitter};
 
 use crate::drive::{Task, ready};
 use crate::flaky::{Call, FlakyStore};
-use crate::world::{ISSUER, ONE, World, caller, event, push_to, seconds};
+use crate::world::{ISSUER, ONE, World, caller, event, jtis, poll_request, push_to, seconds};
 
 const HOUR: Duration = seconds(3600);
 
@@ -155,4 +157,44 @@ fn what_commits_after_a_look_at_what_streams_hold_is_given_up_in_its_time() {
     meanwhile.transmitter.wake(&ready(emitted).unwrap());
     meanwhile.run_for(HOUR + seconds(1));
     assert_eq!(meanwhile.dead(), 1);
+}
+
+#[test]
+fn a_receiver_that_comes_while_its_stream_is_found_idle_keeps_it_ssf_1_0_8_1_1() {
+    let meanwhile = Meanwhile::new(|config| config.inactivity_timeout = Some(HOUR));
+    let stream = create(&meanwhile.transmitter, RequestedDelivery::Poll);
+    meanwhile.world.advance(HOUR);
+    let polled = stream.clone();
+    meanwhile.during(Call::Idle, move |transmitter| {
+        let poll = poll_request(&json!({ "maxEvents": 0 }));
+        ready(transmitter.receivers().poll(&caller(), &polled, poll)).unwrap();
+    });
+    meanwhile.run_for(HOUR - seconds(1));
+    assert_eq!(meanwhile.status(&stream), StreamStatus::Enabled);
+    meanwhile.run_for(seconds(2));
+    assert_eq!(meanwhile.status(&stream), StreamStatus::Paused);
+}
+
+#[test]
+fn a_receiver_that_fetches_while_its_stream_is_found_too_full_keeps_it() {
+    let meanwhile = Meanwhile::new(|config| {
+        (config.held.entries, config.held.beyond) = (1, BeyondLimit::DisableStream);
+    });
+    let stream = create(&meanwhile.transmitter, RequestedDelivery::Poll);
+    emit(&meanwhile.transmitter);
+    emit(&meanwhile.transmitter);
+    let polled = stream.clone();
+    meanwhile.during(Call::Held, move |transmitter| {
+        let poll = |body| {
+            let poll = transmitter.receivers();
+            ready(poll.poll(&caller(), &polled, poll_request(&body))).unwrap()
+        };
+        let one = jtis(&poll(json!({ "maxEvents": 1, "returnImmediately": true })));
+        poll(json!({ "ack": one, "maxEvents": 0 }));
+    });
+    let report = ready(meanwhile.transmitter.run_once()).unwrap().held;
+    assert_eq!((report.disabled, meanwhile.status(&stream)), (0, StreamStatus::Enabled));
+    emit(&meanwhile.transmitter);
+    meanwhile.run_for(seconds(60));
+    assert_eq!(meanwhile.status(&stream), StreamStatus::Disabled);
 }

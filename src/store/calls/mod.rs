@@ -10,7 +10,7 @@ pub use operator::{
 };
 pub use receiver::{
     Acknowledged, Acknowledgement, Activity, Deleted, HandOut, HandOutRequest, NewControl,
-    NewVerification, Queue, StartedBy, StreamUpdate, SubjectChange, VerificationQueued,
+    NewVerification, Provided, Queue, StartedBy, StreamUpdate, SubjectChange, VerificationQueued,
 };
 pub use worker::{
     ClaimRequest, Claimed, Claims, GiveUpHeld, HealthChange, HeldStream, KeepToken, Kept, Overdue,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::worker::Claimed;
 use crate::id::{Jti, StreamId};
-use crate::outbox::{Lane, PollError, RoundTrip};
+use crate::outbox::{HeldLimits, Lane, PollError, RoundTrip};
 use crate::protocol::More;
 use crate::set::SetBody;
 use crate::stream::StreamRecord;
@@ -24,14 +24,34 @@ pub struct StreamUpdate {
     pub queue: Queue,
     /// A control entry to queue with the change, before all that waits: stream-updated.
     pub announce: Option<NewControl>,
+    /// What must be so still, besides the version.
+    pub provided: Provided,
 }
 
 impl StreamUpdate {
     /// A change to that record, decided on that version, that leaves the queue alone.
     #[must_use]
     pub const fn new(record: StreamRecord, expected_version: u64) -> Self {
-        Self { record, expected_version, queue: Queue::Keep, announce: None }
+        Self {
+            record,
+            expected_version,
+            queue: Queue::Keep,
+            announce: None,
+            provided: Provided::Nothing,
+        }
     }
+}
+
+/// What a change was decided on that changes without the version of its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Provided {
+    /// Nothing.
+    Nothing,
+    /// The receiver has not been active since that time.
+    IdleSince(Timestamp),
+    /// What the stream holds exceeds these limits, as of that time.
+    Exceeds(HeldLimits, Timestamp),
 }
 
 /// What a change does to the entries that wait.

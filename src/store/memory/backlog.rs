@@ -1,6 +1,7 @@
 //! The unsettled entries of one stream: what waits, in which order, and what is held.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 use super::schedule::Due;
 use crate::id::{Jti, KeyId, OrderKey};
@@ -133,6 +134,12 @@ impl Backlog {
         hidden
     }
 
+    /// The entries that are hidden from polls at that time.
+    pub(super) fn hidden_at(&self, now: Timestamp) -> HashSet<&Jti> {
+        let hidden = self.hidden.range((now.after(Duration::from_millis(1)), 0)..);
+        hidden.filter_map(|(_, number)| self.entry(*number)).map(|entry| &entry.jti).collect()
+    }
+
     /// Hides an entry from polls until that time.
     pub(super) fn hide(&mut self, jti: &Jti, until: Timestamp) {
         self.hidden.extend(self.by_jti.get(jti).map(|number| (until, *number)));
@@ -225,15 +232,22 @@ impl Backlog {
         std::mem::take(self).entries.len() as u64
     }
 
-    /// The control entry whose turn it is: the first that may leave.
-    pub(super) fn control_head(&self, may_leave: impl Fn(Lane) -> bool) -> Option<&Entry> {
+    /// The first control entries that may leave, the older first: the stream-updated SETs keep their
+    /// order, and the verification goes in line with them.
+    pub(super) fn control_fronts(
+        &self,
+        may_leave: impl Fn(Lane) -> bool,
+    ) -> impl Iterator<Item = &Entry> {
         let update = self.updates.first().copied().filter(|_| may_leave(Lane::StreamUpdated));
         let verification = self.verification.filter(|_| may_leave(Lane::Verification));
-        let first = match (update, verification) {
-            (Some(update), Some(verification)) => update.min(verification),
-            (first, None) | (None, first) => first?,
-        };
-        self.entry(first)
+        let mut fronts = [update, verification];
+        fronts.sort_unstable();
+        fronts.into_iter().flatten().filter_map(|number| self.entry(number))
+    }
+
+    /// Whether there is a head that was never tried.
+    pub(super) fn has_untried(&self) -> bool {
+        !self.heads_at_once.is_empty()
     }
 
     /// When the first head of an order key can be claimed.

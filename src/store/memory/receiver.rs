@@ -160,10 +160,10 @@ impl IssuerState {
     }
 
     fn update(&mut self, update: StreamUpdate) -> Result<StreamRecord, StoreError> {
-        let StreamUpdate { mut record, expected_version, queue, announce } = update;
+        let StreamUpdate { mut record, expected_version, queue, announce, provided } = update;
         let suspended = self.suspended.contains(&record.owner);
         let stream = self.owned(&record.owner, &record.stream_id)?;
-        if stream.record.version != expected_version {
+        if stream.record.version != expected_version || !stream.is(provided) {
             return Err(StoreError::Conflict);
         }
         let enabled = |record: &StreamRecord| record.status == StreamStatus::Enabled;

@@ -14,7 +14,7 @@ use crate::protocol::More;
 use crate::set::SetBody;
 use crate::store::{
     ClaimRequest, Claimed, DeadLetter, HandOut, HandOutRequest, KeepToken, Kept, LetterPlace,
-    NewControl, RedriveLetter, Redriven, Route, StoreError, Tokens, Totals,
+    NewControl, Provided, RedriveLetter, Redriven, Route, StoreError, Tokens, Totals,
 };
 use crate::stream::{Delivery, StreamRecord, StreamStatus};
 use crate::timestamp::Timestamp;
@@ -90,7 +90,11 @@ impl Stream {
     pub(super) fn replace_record(&mut self, record: StreamRecord) {
         let started = self.record.status != record.status && record.status == StreamStatus::Enabled;
         if started || self.record.generation != record.generation {
-            self.health.forget_failures();
+            if self.record.delivery.goes_where(&record.delivery) {
+                self.health.forget_failures();
+            } else {
+                self.health.forget_receiver();
+            }
             self.backlog.restart_control();
             self.backlog.show_all();
         }
@@ -213,11 +217,22 @@ impl Stream {
         Some(Held::new(entries, self.backlog.ordinary_bytes(), oldest))
     }
 
+    /// Whether it is as a change was decided on.
+    pub(super) fn is(&self, provided: Provided) -> bool {
+        match provided {
+            Provided::Nothing => true,
+            Provided::IdleSince(since) => self.active_at <= since,
+            Provided::Exceeds(limits, now) => {
+                self.held().is_some_and(|held| limits.exceeded(&held, now).is_some())
+            }
+        }
+    }
+
     /// When the next of these entries can be claimed, if at most `most_held` ordinary ones are held
     /// at once.
     pub(super) fn due(&self, turn: Turn, most_held: usize) -> Due {
         match turn {
-            Turn::Control => self.control_due(),
+            Turn::Control => self.control_due(|_| true),
             Turn::Ordinary => self.ordinary_due(most_held, self.backlog.heads_due()),
         }
     }
@@ -228,12 +243,16 @@ impl Stream {
         match (turn, &request.tokens) {
             (_, Tokens::Any) => self.due(turn, most_held),
             (Turn::Control, Tokens::SignedBy(_)) => {
-                let head = self.backlog.control_head(|lane| self.may_leave(lane));
-                let signed = head.is_some_and(|entry| entry.is_signed_as(&request.tokens));
-                if signed { self.control_due() } else { Due::Never }
+                let signed = |entry: &Entry| entry.is_signed_as(&request.tokens);
+                match self.next_control(request.now) {
+                    Some(next) if !signed(next) => Due::Never,
+                    Some(_) | None => self.control_due(signed),
+                }
             }
             // A control entry whose turn it is is not overtaken, though no key can sign it.
-            (Turn::Ordinary, Tokens::SignedBy(_)) if self.control_due().has_come(request.now) => {
+            (Turn::Ordinary, Tokens::SignedBy(_))
+                if self.control_due(|_| true).has_come(request.now) =>
+            {
                 Due::Never
             }
             (Turn::Ordinary, Tokens::SignedBy(keys)) => {
@@ -251,7 +270,7 @@ impl Stream {
             return None;
         }
         match (turn, &request.tokens) {
-            (Turn::Control, _) => self.backlog.control_head(|lane| self.may_leave(lane)),
+            (Turn::Control, _) => self.next_control(now),
             (Turn::Ordinary, Tokens::SignedBy(keys)) => self.backlog.first_signed(keys),
             (Turn::Ordinary, Tokens::Any) => match self.health.breaker(now) {
                 Breaker::Closed => self.backlog.next_head(now),
@@ -341,14 +360,48 @@ impl Stream {
         Kept::Token { token, route: Arc::clone(&self.route) }
     }
 
-    fn control_due(&self) -> Due {
-        let head = self.backlog.control_head(|lane| self.may_leave(lane));
-        let Some(head) = head.filter(|_| self.is_push()) else { return Due::Never };
-        let breaker = self.health.open_until.filter(|_| head.life().failed_with_stream);
-        Due::from(head.life().due())
+    /// The first control entries of either kind that may leave, the older first.
+    fn control_fronts(&self) -> impl Iterator<Item = &Entry> {
+        self.backlog.control_fronts(|lane| self.may_leave(lane))
+    }
+
+    /// The control entry whose turn it is: one that waits does not hold up one of the other kind.
+    fn next_control(&self, now: Timestamp) -> Option<&Entry> {
+        self.control_fronts().find(|entry| self.turn_of_control(entry).has_come(now))
+    }
+
+    /// When it is a control entry's turn. It waits for the breaker only once it failed with the
+    /// stream: then it may be the probe again. A verification leaves that to an ordinary entry, if
+    /// there is one that was never tried.
+    fn turn_of_control(&self, entry: &Entry) -> Due {
+        let life = entry.life();
+        let own = Due::from(life.due());
+        let Some(breaker) = self.health.open_until.filter(|_| life.failed_with_stream) else {
+            return own;
+        };
+        let untried = self.may_leave(Lane::Ordinary) && self.backlog.has_untried();
+        if entry.lane == Lane::Verification && untried {
+            return Due::Never;
+        }
+        own.max(Due::At(breaker)).max(self.backlog.ordinary_free(1))
+    }
+
+    /// When one of those control entries can be claimed.
+    fn control_due(&self, of: impl Fn(&Entry) -> bool) -> Due {
+        let turns = self.control_fronts().filter(|entry| self.is_push() && of(entry));
+        let first = turns.map(|entry| self.turn_of_control(entry)).min();
+        first
+            .unwrap_or(Due::Never)
             .max(self.backlog.control_free())
             .max(self.health.not_before.into())
-            .max(breaker.into())
+    }
+
+    /// When ordinary entries overtake no announcement: one that failed with the stream is the first
+    /// that the receiver gets when it is back.
+    fn announced(&self) -> Due {
+        let mut fronts = self.control_fronts();
+        let update = fronts.find(|entry| entry.lane == Lane::StreamUpdated);
+        update.filter(|entry| entry.life().failed_with_stream).and_then(|e| e.life().due()).into()
     }
 
     /// When a head of an order key that is due then can be claimed.
@@ -361,6 +414,7 @@ impl Stream {
         head.max(self.backlog.ordinary_free(most_held))
             // What a control entry announces, the receiver learns before all that comes after it.
             .max(self.backlog.control_free())
+            .max(self.announced())
             .max(self.health.ordinary_from().into())
     }
 }

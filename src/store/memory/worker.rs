@@ -113,7 +113,7 @@ impl IssuerState {
                 self.schedule(turn).remove(&id);
                 match self.claim_one(turn, &id, request, &entries) {
                     Some((entry, line)) => {
-                        places.take(line.pace, &line.host);
+                        places.take(lane, line.pace, &line.host);
                         entries.push(entry);
                         // Who is served goes to the end of the row.
                         self.changed(&id);
@@ -186,7 +186,9 @@ impl IssuerState {
     fn give_up_held(&mut self, request: &GiveUpHeld) -> u64 {
         let GiveUpHeld { stream_id, limits, now, most } = request;
         let Some(stream) = self.streams.get(stream_id) else { return 0 };
-        let oldest = stream.backlog.ordinary().take(*most);
+        let hidden = stream.backlog.hidden_at(*now);
+        let oldest = stream.backlog.ordinary().filter(|entry| !hidden.contains(&entry.jti));
+        let oldest = oldest.take(*most);
         let oldest: Vec<_> = oldest.map(|entry| (entry.jti.clone(), entry.queued_at)).collect();
         let mut given_up = 0;
         for (jti, queued_at) in oldest {

@@ -1,7 +1,7 @@
 //! Claims and kept tokens (P1 to P5, P7).
 
 use ssf_transmitter::id::KeyId;
-use ssf_transmitter::outbox::KeptToken;
+use ssf_transmitter::outbox::{KeptToken, Lane};
 use ssf_transmitter::store::{ClaimRequest, Claimed, Claims, KeepToken, Kept, StoreError, Tokens};
 use ssf_transmitter::stream::StreamStatus;
 use ssf_transmitter::timestamp::Timestamp;
@@ -70,10 +70,15 @@ impl Model {
         stream: &Stream,
         now: Timestamp,
     ) -> Result<(), &'static str> {
-        let control = self.control(stream);
-        if control.first().is_some_and(|first| first.number != entry.number) {
+        let fronts = self.control_fronts(stream);
+        if fronts.iter().all(|front| front.number != entry.number) {
+            return Err("P5: an older control entry of its kind waits");
+        }
+        let mut older = fronts.iter().filter(|front| front.number < entry.number);
+        if older.any(|older| older.goes_at_once(now)) {
             return Err("P5: an older control entry waits");
         }
+        let control = self.control(stream);
         if control.iter().any(|other| other.held_at(now)) {
             return Err("P5: another control entry is under way");
         }
@@ -110,13 +115,14 @@ impl Model {
         if control.iter().any(|other| other.held_at(now)) {
             return Err("P5: a control entry is under way");
         }
-        let ready = |head: &&Entry| {
-            head.not_before.is_none_or(|at| at <= now)
-                && head.may_be_sent_as(&request.tokens)
-                && !(head.waits_for_breaker && stream.health.may_be_open(now))
-        };
-        if control.first().is_some_and(ready) {
-            return Err("P5: a control entry waits");
+        for front in self.control_fronts(stream) {
+            // What failed with its stream may be the probe again, and an announcement must be.
+            if front.waits_for_breaker && front.lane == Lane::StreamUpdated {
+                return Err("P5: an announcement that failed was overtaken");
+            }
+            if front.goes_at_once(now) && front.may_be_sent_as(&request.tokens) {
+                return Err("P5: a control entry waits");
+            }
         }
         Ok(())
     }
@@ -125,6 +131,17 @@ impl Model {
     pub(super) fn control(&self, stream: &Stream) -> Vec<&Entry> {
         let waiting = self.waiting(&stream.record.stream_id).into_iter().map(|(_, entry)| entry);
         waiting.filter(|e| e.lane.is_control() && may_leave(&stream.record, e.lane)).collect()
+    }
+
+    /// The first control entry of either kind, in the order written.
+    fn control_fronts(&self, stream: &Stream) -> Vec<&Entry> {
+        let mut fronts: Vec<&Entry> = Vec::new();
+        for entry in self.control(stream) {
+            if fronts.iter().all(|front| front.lane != entry.lane) {
+                fronts.push(entry);
+            }
+        }
+        fronts
     }
 
     /// `retired` says whether receivers can no longer verify what a key signed.
@@ -213,6 +230,11 @@ impl Model {
 }
 
 impl Entry {
+    /// Whether a control entry need not wait, be it for its own sake or with its stream.
+    fn goes_at_once(&self, now: Timestamp) -> bool {
+        self.not_before.is_none_or(|at| at <= now) && !self.waits_for_breaker
+    }
+
     /// Whether it is one of those that a claim is for: any, or those that these keys signed.
     fn may_be_sent_as(&self, tokens: &Tokens) -> bool {
         match tokens {

@@ -71,9 +71,16 @@ impl Health {
         self.overdue += u32::from(certain && self.refusals.0 >= limit);
     }
 
-    /// The stream starts again, or anew elsewhere: it has not failed yet.
+    /// The stream starts again: it has not failed yet. What its receiver asked for stays.
     pub(super) fn start_again(&mut self) {
-        *self = Self { had_given_up: self.given_up, ..Self::default() };
+        let (had_given_up, not_before) = (self.given_up, self.not_before);
+        *self = Self { had_given_up, not_before, ..Self::default() };
+    }
+
+    /// Its SETs go elsewhere: nothing is known of the receiver there.
+    pub(super) fn move_on(&mut self) {
+        self.start_again();
+        self.not_before = None;
     }
 
     /// Whether the stream may be paused because of its receiver.
@@ -84,11 +91,6 @@ impl Health {
     /// Whether ordinary entries wait for certain.
     pub(super) fn is_open(&self, now: Timestamp) -> bool {
         self.open.is_some_and(|(certain, _)| now < certain)
-    }
-
-    /// Whether ordinary entries may have to wait.
-    pub(super) fn may_be_open(&self, now: Timestamp) -> bool {
-        self.open.is_some_and(|(_, possible)| now < possible)
     }
 
     /// Whether it failed and has not worked since: then one entry goes alone, as the probe.

@@ -114,7 +114,7 @@ impl Model {
             self.entries.values_mut().filter(ours).for_each(|entry| entry.hidden_until = None);
         }
         if let Some(stream) = self.streams.get_mut(&record.stream_id) {
-            stream.health.start_again();
+            if moved { stream.health.move_on() } else { stream.health.start_again() }
         }
         let waiting = self.entries.values_mut().filter(|entry| {
             entry.stream == record.stream_id

@@ -179,8 +179,9 @@ impl IssuerState {
     }
 
     fn update(&mut self, update: StreamUpdate) -> Result<StreamRecord, StoreError> {
-        let StreamUpdate { mut record, expected_version, queue, announce, .. } = update;
-        if self.owned(&record.owner, &record.stream_id)?.record.version != expected_version {
+        let StreamUpdate { mut record, expected_version, queue, announce, provided, .. } = update;
+        let stream = self.owned(&record.owner, &record.stream_id)?;
+        if stream.record.version != expected_version || !stream.is(provided) {
             return Err(StoreError::Conflict);
         }
         if let Some(control) = &announce {
@@ -196,7 +197,11 @@ impl IssuerState {
         let started =
             stream.record.status != record.status && record.status == StreamStatus::Enabled;
         if started || stream.record.generation != record.generation {
-            stream.health.forget_failures();
+            if stream.record.delivery.goes_where(&record.delivery) {
+                stream.health.forget_failures();
+            } else {
+                stream.health.forget_receiver();
+            }
             for entry in stream.entries.iter_mut().filter(|entry| entry.lane.is_control()) {
                 if let Step::GoesOn(life) = entry.life.after(Happening::Restart) {
                     entry.life = life;

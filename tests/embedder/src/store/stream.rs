@@ -12,7 +12,7 @@ use ssf_transmitter::protocol::More;
 use ssf_transmitter::set::SetBody;
 use ssf_transmitter::store::{
     ClaimRequest, Claimed, DeadLetter, HandOut, HandOutRequest, KeepToken, Kept, LetterPlace,
-    NewControl, RedriveLetter, Redriven, Route, Settled, Tokens, Totals,
+    NewControl, Provided, RedriveLetter, Redriven, Route, Settled, Tokens, Totals,
 };
 use ssf_transmitter::stream::{Delivery, StreamRecord, StreamStatus};
 use ssf_transmitter::subject::Subject;
@@ -187,6 +187,19 @@ impl Stream {
         Some(Held::new(ordinary.count() as u64, bytes, oldest))
     }
 
+    /// Whether it is as a change was decided on.
+    pub(super) fn is(&self, provided: Provided) -> bool {
+        match provided {
+            Provided::Nothing => true,
+            Provided::IdleSince(since) => self.active_at <= since,
+            Provided::Exceeds(limits, now) => {
+                self.held().is_some_and(|held| limits.exceeded(&held, now).is_some())
+            }
+            // What it does not know it cannot promise.
+            _ => false,
+        }
+    }
+
     /// What a poll gets, control entries first.
     pub(super) fn hand_out(&self, request: HandOutRequest) -> HandOut {
         let route = self.route();
@@ -254,11 +267,15 @@ impl Stream {
         // One control entry is held at a time, and nothing else of the stream beside it.
         let control_free = self.leases(|lane| lane.is_control()).first().copied();
         if lane.is_control() {
-            let control = |entry: &&Entry| entry.lane.is_control() && self.may_leave(entry.lane);
-            if let Some(entry) = self.entries.iter().find(control) {
-                let (due, not_before) = (entry.life.due(), self.health.not_before);
-                let breaker = self.health.open_until.filter(|_| entry.life.failed_with_stream);
-                turns.push((due.max(control_free).max(not_before).max(breaker), entry));
+            // Those of a kind keep their order; one that waits holds up none of the other kind.
+            let mut kinds = HashSet::new();
+            let control = |e: &&Entry| e.lane.is_control() && self.may_leave(e.lane);
+            for entry in self.entries.iter().filter(control) {
+                if kinds.insert(entry.lane)
+                    && let Some(turn) = self.turn_of_control(entry)
+                {
+                    turns.push((turn.max(control_free).max(self.health.not_before), entry));
+                }
             }
             return turns;
         }
@@ -267,14 +284,10 @@ impl Stream {
         let Some(others) = most_held.checked_sub(1) else { return turns };
         if self.may_leave(Lane::Ordinary) {
             let free = self.leases(|lane| lane == Lane::Ordinary).get(others).copied();
-            let stream_due = control_free.max(free).max(self.health.ordinary_from());
-            let mut keys = HashSet::new();
-            let mut heads = Vec::new();
-            for entry in &self.entries {
-                if entry.order_key.as_ref().is_some_and(|key| keys.insert(key)) {
-                    heads.push(entry);
-                }
-            }
+            let announced = self.first_update().filter(|entry| entry.life.failed_with_stream);
+            let announced = announced.and_then(|entry| entry.life.due());
+            let stream_due = control_free.max(free).max(announced).max(self.health.ordinary_from());
+            let mut heads = self.heads();
             if self.health.open_until.is_some() {
                 // The probe is one that was never tried, or the one that was tried longest ago.
                 heads.sort_by_key(|entry| entry.life.due());
@@ -283,6 +296,33 @@ impl Stream {
             turns.extend(heads.into_iter().map(|entry| (due(entry), entry)));
         }
         turns
+    }
+
+    /// When it is the turn of a control entry. One that failed with the stream waits for the breaker
+    /// and is the probe then; a verification leaves that to an entry that was never tried.
+    fn turn_of_control(&self, entry: &Entry) -> Option<Due> {
+        let own = entry.life.due();
+        let Some(breaker) = self.health.open_until.filter(|_| entry.life.failed_with_stream) else {
+            return Some(own);
+        };
+        let held = self.leases(|lane| lane == Lane::Ordinary).first().copied();
+        let yields = entry.lane == Lane::Verification
+            && self.may_leave(Lane::Ordinary)
+            && self.heads().iter().any(|head| head.life.due().is_none());
+        (!yields).then(|| own.max(Some(breaker)).max(held))
+    }
+
+    /// The first announcement that waits and may leave.
+    fn first_update(&self) -> Option<&Entry> {
+        let update = |e: &&Entry| e.lane == Lane::StreamUpdated && self.may_leave(e.lane);
+        self.entries.iter().find(update)
+    }
+
+    /// The oldest entry of each order key.
+    fn heads(&self) -> Vec<&Entry> {
+        let mut keys = HashSet::new();
+        let ordinary = self.entries.iter().filter(|entry| entry.order_key.is_some());
+        ordinary.filter(|entry| keys.insert(&entry.order_key)).collect()
     }
 
     /// Whether it is the turn of a control entry, which no other entry overtakes, though no key can
@@ -301,11 +341,11 @@ impl Stream {
         if lane == Lane::Ordinary && self.has_control(request.now) {
             return None;
         }
-        let mut turns = self.turns(lane, request.most_per_stream).into_iter();
-        let its_turn = |(due, entry): &(Due, &Entry)| {
-            *due <= Some(request.now) && entry.is_for(&request.tokens)
-        };
-        let jti = turns.find(its_turn).map(|(_, entry)| entry.jti.clone())?;
+        let turns = self.turns(lane, request.most_per_stream).into_iter();
+        let mut turns = turns.filter(|(due, _)| *due <= Some(request.now));
+        let is_for = |(_, entry): &(Due, &Entry)| entry.is_for(&request.tokens);
+        let next = if lane.is_control() { turns.next().filter(is_for) } else { turns.find(is_for) };
+        let jti = next.map(|(_, entry)| entry.jti.clone())?;
         let (route, pace) = (self.route(), self.health.pace);
         let claim = Happening::Claim { fence, now: request.now, until: request.lease_until };
         self.happen(&jti, claim, request.now);

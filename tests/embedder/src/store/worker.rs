@@ -106,7 +106,7 @@ impl IssuerState {
                     let fence = Fence(self.last_fence + 1);
                     let Some(entry) = stream.claim(lane, request, fence) else { continue };
                     (self.last_fence, self.turn) = (fence.0, at + 1);
-                    places.take(pace, &host);
+                    places.take(lane, pace, &host);
                     entries.push(entry);
                 }
                 if entries.len() == before {
@@ -173,7 +173,8 @@ impl IssuerState {
         let Some(stream) = self.find(&request.stream_id) else { return 0 };
         let (now, mut given_up) = (request.now, 0);
         let ordinary = stream.entries.iter().filter(|entry| entry.lane == Lane::Ordinary);
-        let oldest = ordinary.take(request.most).map(|entry| (entry.jti.clone(), entry.queued_at));
+        let shown = ordinary.filter(|entry| entry.hidden_until <= Some(now));
+        let oldest = shown.take(request.most).map(|entry| (entry.jti.clone(), entry.queued_at));
         for (jti, queued_at) in oldest.collect::<Vec<_>>() {
             let Some(held) = stream.held() else { break };
             let held = Held::new(held.entries, held.bytes, queued_at);
