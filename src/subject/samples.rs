@@ -9,8 +9,8 @@ use super::{SimpleSubject, Subject};
 /// Subjects of all kinds.
 pub(crate) fn subject() -> impl Strategy<Value = Subject> {
     let aliases = prop::collection::vec(simple(), 1..4);
-    let names = vec!["user", "tenant", "device", "group", "x"];
-    let complex = prop::collection::btree_map(select(names), simple(), 1..5);
+    let names = vec!["user", "tenant", "device", "session", "group", "org_unit", "x", "y"];
+    let complex = prop::collection::btree_map(select(names), simple(), 1..9);
     prop_oneof![
         2 => simple().prop_map(Subject::from),
         2 => aliases.prop_map(|identifiers| Subject::aliases(identifiers).unwrap()),

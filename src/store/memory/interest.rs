@@ -6,6 +6,7 @@ use super::later::{Later, Removal};
 use super::streams::StreamNumber;
 use super::types::{ListNumber, TypeLists};
 use crate::id::{EventType, Owner, StreamId};
+use crate::routing::keys::Rule;
 use crate::routing::{Interest, SubjectIndex};
 use crate::store::{Candidate, SubjectChange};
 use crate::stream::{DefaultSubjects, StreamRecord, StreamStatus};
@@ -41,11 +42,12 @@ impl Interests {
     /// Takes a stream up as its record has it, or as it has changed; its subjects stay.
     pub(super) fn set(&mut self, number: StreamNumber, record: &StreamRecord) {
         self.leave(number);
-        if self.streams.len() <= number {
-            self.streams.resize_with(number + 1, || None);
+        let place = number as usize;
+        if self.streams.len() <= place {
+            self.streams.resize_with(place + 1, || None);
         }
         let delivers = takes_entries(record).then(|| self.lists.join(record, number));
-        if let Some(place) = self.streams.get_mut(number) {
+        if let Some(place) = self.streams.get_mut(place) {
             let (stream_id, owner) = (record.stream_id.clone(), Arc::new(record.owner.clone()));
             *place = Some(Interested { stream_id, owner, delivers });
         }
@@ -105,11 +107,10 @@ impl Interests {
         record: &StreamRecord,
         subject: &Subject,
     ) -> Interest {
-        let listed = |by: Vec<StreamNumber>| by.contains(&number);
         let wanted = match record.default_subjects {
             _ if *subject == Subject::of_stream(&record.stream_id) => true,
-            DefaultSubjects::All => !listed(self.exclusions.excluding(subject)),
-            DefaultSubjects::None => listed(self.inclusions.including(subject)),
+            DefaultSubjects::All => !self.exclusions.holds(Rule::Excludes, &number, subject),
+            DefaultSubjects::None => self.inclusions.holds(Rule::Includes, &number, subject),
         };
         if wanted { Interest::Wanted } else { Interest::NotWanted }
     }
@@ -152,12 +153,12 @@ impl Interests {
     }
 
     fn interested(&self, number: StreamNumber) -> Option<&Interested> {
-        self.streams.get(number)?.as_ref()
+        self.streams.get(number as usize)?.as_ref()
     }
 
     /// Takes back what [`set`](Self::set) did last for that stream.
     fn leave(&mut self, number: StreamNumber) {
-        let interested = self.streams.get_mut(number).and_then(Option::take);
+        let interested = self.streams.get_mut(number as usize).and_then(Option::take);
         if let Some(list) = interested.and_then(|interested| interested.delivers) {
             self.lists.leave(list, number);
         }

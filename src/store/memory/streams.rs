@@ -6,7 +6,7 @@ use super::stream::Stream;
 use crate::id::StreamId;
 
 /// The number of a stream among those of its issuer. When it is gone, another gets its number.
-pub(super) type StreamNumber = usize;
+pub(super) type StreamNumber = u32;
 
 /// Streams by identifier and by number. Who knows the number finds its stream at once; the
 /// identifier has to be looked up first, and of many streams the memory of the table is cold.
@@ -24,14 +24,16 @@ impl Streams {
         let (id, stream) = (stream.record.stream_id.clone(), Some(Box::new(stream)));
         let number = match self.free.pop() {
             Some(free) => {
-                if let Some(place) = self.places.get_mut(free) {
+                if let Some(place) = self.places.get_mut(free as usize) {
                     *place = stream;
                 }
                 free
             }
             None => {
+                // Memory ends long before numbers do.
+                let number = StreamNumber::try_from(self.places.len()).unwrap_or(StreamNumber::MAX);
                 self.places.push(stream);
-                self.places.len() - 1
+                number
             }
         };
         self.numbers.insert(id, number);
@@ -41,7 +43,7 @@ impl Streams {
     /// Takes a stream out of its place.
     pub(super) fn remove(&mut self, id: &StreamId) -> Option<(StreamNumber, Stream)> {
         let number = self.numbers.remove(id)?;
-        let stream = self.places.get_mut(number)?.take()?;
+        let stream = self.places.get_mut(number as usize)?.take()?;
         self.free.push(number);
         Some((number, *stream))
     }
@@ -52,11 +54,11 @@ impl Streams {
     }
 
     pub(super) fn at(&self, number: StreamNumber) -> Option<&Stream> {
-        self.places.get(number)?.as_deref()
+        self.places.get(number as usize)?.as_deref()
     }
 
     pub(super) fn at_mut(&mut self, number: StreamNumber) -> Option<&mut Stream> {
-        self.places.get_mut(number)?.as_deref_mut()
+        self.places.get_mut(number as usize)?.as_deref_mut()
     }
 
     pub(super) fn get(&self, id: &StreamId) -> Option<&Stream> {
