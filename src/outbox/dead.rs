@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Lane, PollError};
-use super::held::HeldLimit;
 use super::outcome::TransportFailure;
+use crate::stream::HeldLimit;
 
 /// Why a SET ended in dead letters. Its JSON form is what stores keep and operators read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

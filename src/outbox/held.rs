@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use super::dead::DeadLetterKind;
-use crate::stream::{Delivery, StreamStatus};
+use crate::stream::{Delivery, HeldLimit, StreamStatus};
 use crate::timestamp::Timestamp;
 
 /// What a stream may hold while nobody is being sent anything: while it is paused, or because its
@@ -32,31 +29,6 @@ pub enum BeyondLimit {
     /// The stream is disabled, which discards all that waits, and its receiver is told by a
     /// stream-updated SET (SSF 1.0 §8.1.5).
     DisableStream,
-}
-
-/// One of the limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum HeldLimit {
-    /// Too many entries.
-    Entries,
-    /// The oldest entry waited too long.
-    Age,
-    /// Too many bytes.
-    Bytes,
-}
-
-impl HeldLimit {
-    /// A word for status reasons and metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Entries => "entries",
-            Self::Age => "age",
-            Self::Bytes => "bytes",
-        }
-    }
 }
 
 /// The ordinary entries that a stream holds, as counters that its store maintains.
@@ -122,21 +94,6 @@ impl HeldLimits {
     }
 }
 
-/// The status reason of a stream that exceeds a limit; `None` when the present one says so already.
-/// It says since when, and keeps what it said before.
-#[must_use]
-pub fn note_held_limit(reason: Option<&str>, limit: HeldLimit, now: Timestamp) -> Option<String> {
-    let note = format!("{HELD_LIMIT} ({}) exceeded since {now}", limit.as_str());
-    match reason {
-        Some(reason) if reason.contains(HELD_LIMIT) => None,
-        Some(reason) => Some(format!("{reason}; {note}")),
-        None => Some(note),
-    }
-}
-
-/// The word for it in status reasons, as in dead letters.
-const HELD_LIMIT: &str = DeadLetterKind::HeldLimit.as_str();
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,15 +119,6 @@ mod tests {
         ] {
             assert_eq!(limits().exceeded(&held, NOW), Some(limit));
         }
-    }
-
-    #[test]
-    fn the_reason_names_the_limit_once_and_keeps_what_it_said() {
-        let noted = note_held_limit(None, HeldLimit::Age, NOW).unwrap();
-        assert_eq!(noted, "held_limit (age) exceeded since 1970-01-01T00:16:40Z");
-        assert_eq!(note_held_limit(Some(&noted), HeldLimit::Entries, NOW), None);
-        let after = note_held_limit(Some("maintenance"), HeldLimit::Age, NOW);
-        assert_eq!(after, Some(format!("maintenance; {noted}")));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::dead::DeadLetterReason;
 use super::decide::Fate;
 use super::entry::{Fence, PollError};
-use super::held::HeldLimit;
+use crate::stream::HeldLimit;
 use crate::timestamp::Timestamp;
 
 /// Where an entry is in its life. Part of what a store keeps of it.

@@ -23,9 +23,11 @@ pub use decide::{Attempt, Decision, Fate, StreamReport, decide};
 pub(crate) use echo::Echo;
 pub use entry::{Fence, KeptToken, Lane, PollError, may_leave};
 pub use health::{Breaker, BreakerPolicy, Health, RoundTrip, StreamError, Verdict};
-pub use held::{BeyondLimit, Held, HeldLimit, HeldLimits, holds, note_held_limit};
+pub use held::{BeyondLimit, Held, HeldLimits, holds};
 pub use life::{Discard, End, Happening, Life, Signature, State, Step};
 pub(crate) use outcome::clean;
 pub use outcome::{Answer, Hindrance, Outcome, RetryAfter, TransportFailure};
 pub use places::{Pace, PlaceLimits, Places};
 pub use policy::{Action, Matches, OutcomePolicy, Row};
+
+pub use crate::stream::HeldLimit;

@@ -82,7 +82,7 @@ impl StatusView {
         Self {
             stream_id: record.stream_id.clone(),
             status: record.status,
-            reason: record.reason.clone().or(unset),
+            reason: record.whole_reason().or(unset),
         }
     }
 }
@@ -106,6 +106,7 @@ pub fn change_status(
     }
     record.status = status;
     record.reason = reason;
+    record.held_exceeded = None;
     record.status_set_by = set_by;
     record.updated_at = now;
     Ok(record)

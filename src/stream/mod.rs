@@ -1,6 +1,7 @@
 //! Event streams: their configuration, status and delivery (SSF 1.0 §8.1).
 
 mod delivery;
+mod held;
 mod metadata;
 mod quota;
 mod sealed;
@@ -13,6 +14,7 @@ pub use delivery::{
     AuthorizationError, AuthorizationHeader, Delivery, EndpointError, EndpointUrl, POLL_METHOD,
     PUSH_METHOD, PushDelivery,
 };
+pub use held::{HeldExceeded, HeldLimit};
 pub use metadata::{AuthorizationScheme, TransmitterMetadata};
 pub use quota::StreamQuota;
 pub use sealed::{SealedSecret, SealedSecretError, StoredAuthorization, StoredAuthorizationError};
@@ -65,6 +67,8 @@ pub struct StreamRecord {
     pub status: StreamStatus,
     /// Why it has that status, when somebody said so.
     pub reason: Option<String>,
+    /// That it holds more than it may, as long as its receiver does not catch up.
+    pub held_exceeded: Option<HeldExceeded>,
     /// Who gave it that status.
     pub status_set_by: StatusSetBy,
     /// Raised when deliveries under way must not go on: the delivery changed or the stream stopped.
@@ -100,11 +104,23 @@ impl StreamRecord {
             default_subjects: DefaultSubjects::All,
             status: StreamStatus::Enabled,
             reason: None,
+            held_exceeded: None,
             status_set_by: StatusSetBy::Receiver,
             generation: 1,
             version: 1,
             created_at: now,
             updated_at: now,
+        }
+    }
+
+    /// The reason of its status as answers give it: what somebody said, and that it holds more than
+    /// it may.
+    #[must_use]
+    pub fn whole_reason(&self) -> Option<String> {
+        match (&self.reason, &self.held_exceeded) {
+            (Some(reason), Some(exceeded)) => Some(format!("{reason}; {exceeded}")),
+            (None, Some(exceeded)) => Some(exceeded.to_string()),
+            (reason, None) => reason.clone(),
         }
     }
 }

@@ -8,9 +8,9 @@ use super::{Core, Transmitter};
 use crate::error::Error;
 use crate::hooks::{Notice, PauseCause};
 use crate::id::StreamId;
-use crate::outbox::{BeyondLimit, Held, HeldLimit, HeldLimits, holds, note_held_limit};
+use crate::outbox::{BeyondLimit, Held, HeldLimit, HeldLimits, holds};
 use crate::store::{GiveUpHeld, Provided, StoreError};
-use crate::stream::{StreamRecord, StreamStatus};
+use crate::stream::{HeldExceeded, StreamRecord, StreamStatus};
 use crate::timestamp::Timestamp;
 
 /// What the held limits did.
@@ -201,11 +201,11 @@ impl Transmitter {
     ) -> Result<(), Error> {
         for _ in 0..CHANGE_TRIES {
             let Some(mut record) = self.holder(stream).await? else { return Ok(()) };
-            let Some(reason) = note_held_limit(record.reason.as_deref(), limit, now) else {
+            if record.held_exceeded.is_some() {
                 return Ok(());
-            };
+            }
             let before = Before::of(&record);
-            record.reason = Some(reason);
+            record.held_exceeded = Some(HeldExceeded::new(limit, now));
             match self.core.commit(&*self.store, before, record, None, LIMIT).await {
                 Ok(_) | Err(StoreError::NotFound) => return Ok(()),
                 Err(StoreError::Conflict) => {}
@@ -224,7 +224,7 @@ impl Transmitter {
     ) -> Result<bool, Error> {
         for _ in 0..CHANGE_TRIES {
             let Some(record) = self.holder(stream).await? else { return Ok(false) };
-            let reason = note_held_limit(None, limit, now);
+            let reason = Some(HeldExceeded::new(limit, now).to_string());
             let (status, provided) =
                 (StreamStatus::Disabled, Provided::Exceeds(self.core.config.held, now));
             match self.try_status(record, status, reason, LIMIT, provided).await {

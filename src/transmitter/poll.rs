@@ -5,17 +5,19 @@ use std::collections::HashMap;
 use futures_util::future::{Either, select};
 
 use super::Receivers;
+use super::commit::Before;
 use super::upkeep::Noted;
 use super::wakes::{Place, Woken};
 use crate::auth::Caller;
 use crate::clock::Slept;
 use crate::diagnostics::{self, PollWaits, Told};
 use crate::error::Error;
+use crate::hooks::PauseCause;
 use crate::id::{Jti, StreamId};
 use crate::outbox::{DeadLetterReason, Lane, PollError};
 use crate::protocol::{More, PollReply, PollRequest, Refusal, Wait};
 use crate::store::{Acknowledged, Acknowledgement, ChangeMark, HandOutRequest, Kept, Watched};
-use crate::stream::Delivery;
+use crate::stream::{Delivery, StreamRecord};
 use crate::timestamp::Timestamp;
 
 impl Receivers {
@@ -38,11 +40,13 @@ impl Receivers {
     ) -> Result<PollReply, Error> {
         let (core, now) = (&self.core, self.core.clock.now());
         let PollRequest { acks, errors, max_events, wait } = request;
+        let mut behind = None;
         if !acks.is_empty() || !errors.is_empty() || max_events == Some(0) {
             let record = self.store.read_stream(&core.issuer, &caller.owner, stream).await?;
             if !matches!(record.delivery, Delivery::Poll) {
                 return Err(Refusal::UnknownStream.into());
             }
+            behind = Some(record).filter(|record| record.held_exceeded.is_some());
             let acknowledgement = Acknowledgement { acks, errors: errors.clone(), now };
             let done = self
                 .store
@@ -62,10 +66,27 @@ impl Receivers {
         if most == 0 {
             return Ok(PollReply::default());
         }
-        match wait {
-            Wait::Not => Ok(self.sets(caller, stream, most, now).await?.reply),
-            Wait::ForEvents => self.wait_for_sets(caller, stream, most, now).await,
+        let Sets { reply, .. } = self.sets(caller, stream, most, now).await?;
+        if let (Some(record), More::None) = (behind, reply.more) {
+            self.caught_up(record).await;
         }
+        match wait {
+            // The first look also shows that the stream is the caller's to poll: only then may this
+            // poll take the place of one that waits.
+            Wait::ForEvents if reply.sets.is_empty() => {
+                self.wait_for_sets(caller, stream, most, now).await
+            }
+            Wait::ForEvents | Wait::Not => Ok(reply),
+        }
+    }
+
+    /// The status of a stream says no longer that it holds more than it may. Whoever changes it
+    /// meanwhile goes first; the next poll comes here again.
+    async fn caught_up(&self, mut record: StreamRecord) {
+        let before = Before::of(&record);
+        record.held_exceeded = None;
+        let committed = self.core.commit(&*self.store, before, record, None, PauseCause::Receiver);
+        drop(committed.await);
     }
 
     /// Tells what an acknowledgement delivered, and which SETs its errors made dead letters.
@@ -89,12 +110,6 @@ impl Receivers {
         now: Timestamp,
     ) -> Result<PollReply, Error> {
         let deadline = now.after(self.core.config.poll_timeout);
-        // The first look also shows that the stream is the caller's to poll: only then may this
-        // poll take the place of one that waits.
-        let Sets { reply, .. } = self.sets(caller, stream, most, now).await?;
-        if !reply.sets.is_empty() {
-            return Ok(reply);
-        }
         // One poll waits per stream; of receivers that poll in parallel, a few.
         let window = self.core.config.visibility_window;
         let waiting = window.map_or(1, |_| PARALLEL_POLLS);

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use ssf_transmitter::outbox::{
     BeyondLimit, DeadLetterReason, HeldLimit, HeldLimits, TransportFailure,
 };
+use ssf_transmitter::protocol::StatusRequest;
 use ssf_transmitter::store::LetterFilter;
 use ssf_transmitter::stream::StreamStatus;
 use ssf_transmitter::transmitter::HeldReport;
 
 use crate::drive::{Task, ready};
-use crate::world::{ONE, START, World, seconds};
+use crate::world::{ONE, START, World, caller, jtis, seconds};
 
 const HOUR: Duration = seconds(3600);
 
@@ -111,16 +113,50 @@ fn the_status_says_which_limit_was_exceeded_and_since_when() {
     world.run_once();
     let reason = "maintenance; held_limit (entries) exceeded since 2027-01-15T08:00:00Z";
     let record = world.overview(&stream).record;
-    assert_eq!((record.reason.as_deref(), record.status), (Some(reason), StreamStatus::Paused));
+    let said = record.whole_reason();
+    assert_eq!((said.as_deref(), record.status), (Some(reason), StreamStatus::Paused));
     // Once is enough.
     world.emit("user", "b");
     world.run_for(seconds(60));
     assert_eq!(world.dead_letters(&stream).len(), 2);
     let again = world.overview(&stream).record;
-    assert_eq!((again.reason.as_deref(), again.version), (Some(reason), record.version));
+    let said = again.whole_reason();
+    assert_eq!((said.as_deref(), again.version), (Some(reason), record.version));
     // A stream that starts again has nothing to explain.
     world.set_status(&stream, StreamStatus::Enabled).unwrap();
-    assert_eq!(world.overview(&stream).record.reason, None);
+    assert_eq!(world.overview(&stream).record.whole_reason(), None);
+}
+
+#[test]
+fn nothing_a_receiver_says_keeps_its_status_from_naming_the_limit() {
+    let world = world(|held| held.entries = 0);
+    let stream = world.poll_stream();
+    let reason = Some("held_limit".to_owned());
+    let request = StatusRequest::new(stream.clone(), StreamStatus::Paused, reason);
+    ready(world.receivers.update_status(&caller(), &request)).unwrap();
+    world.emit("user", "a");
+    world.run_once();
+    let said = "held_limit; held_limit (entries) exceeded since 2027-01-15T08:00:00Z";
+    assert_eq!(world.overview(&stream).record.whole_reason().as_deref(), Some(said));
+}
+
+#[test]
+fn a_receiver_that_catches_up_is_no_longer_told_that_it_is_behind() {
+    let world = world(|held| held.entries = 2);
+    let stream = world.poll_stream();
+    for label in ["a", "b", "c"] {
+        world.emit("user", label);
+    }
+    world.run_once();
+    let said = || ready(world.receivers.read_status(&caller(), &stream)).unwrap().reason;
+    assert!(said().is_some());
+    let polled = jtis(&world.poll(&stream, json!({"maxEvents": 1, "returnImmediately": true})));
+    let body = json!({"ack": polled, "maxEvents": 1, "returnImmediately": true});
+    world.emit("user", "d");
+    let polled = jtis(&world.poll(&stream, body));
+    assert!(said().is_some(), "more waits");
+    let body = json!({"ack": polled, "returnImmediately": true});
+    assert_eq!((jtis(&world.poll(&stream, body)).len(), said()), (1, None));
 }
 
 #[test]

@@ -262,7 +262,7 @@ fn overview(stream: &StreamOverview, now: Timestamp) -> Value {
         "stream_id": record.stream_id,
         "client_id": record.owner.client,
         "status": record.status,
-        "reason": record.reason,
+        "reason": record.whole_reason(),
         "backlog": stream.backlog.entries(),
         "backlog_is_estimate": matches!(stream.backlog, Backlog::About(_)),
         "oldest_pending_age": stream.oldest_pending.map(|at| now.since(at).as_secs_f64()),
@@ -303,7 +303,7 @@ impl Admin {
         let new: NewStatus = parse(body)?;
         let record = self.transmitter.set_status(&stream(id)?, new.status, new.reason).await?;
         let body = json!({
-            "stream_id": record.stream_id, "status": record.status, "reason": record.reason
+            "stream_id": record.stream_id, "status": record.status, "reason": record.whole_reason()
         });
         Ok(json(StatusCode::OK, &body))
     }
