@@ -3,7 +3,8 @@
 //!
 //! Streams that began with no subject have added those that they want. Streams that began with all
 //! have removed some; their types keep them apart, each of which twenty of them deliver, and ten of
-//! these have removed the subject of the event.
+//! these have removed the subject of the event. Where each stream delivers other types, all deliver
+//! that of the event, and each a selection of its own of twenty others.
 //!
 //! Events about one subject show what finding its streams costs. Events about any subject touch ten
 //! other streams each time; of 100,000 these are not in the processor's cache.
@@ -54,8 +55,12 @@ enum Events {
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Simple,
+    /// Simple subjects, while no two streams deliver the same types.
+    OwnTypes,
     /// A user of the one tenant that all subjects share.
     TenantUser,
+    /// A device with an application, of the one user of one tenant.
+    FourMembers,
     /// Simple subjects that streams have removed.
     Removed,
 }
@@ -90,9 +95,13 @@ fn main() {
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2))
         .configure_from_args();
-    for (name, kind) in
-        [("simple", Kind::Simple), ("tenant-user", Kind::TenantUser), ("removed", Kind::Removed)]
-    {
+    for (name, kind) in [
+        ("simple", Kind::Simple),
+        ("own-types", Kind::OwnTypes),
+        ("tenant-user", Kind::TenantUser),
+        ("four-members", Kind::FourMembers),
+        ("removed", Kind::Removed),
+    ] {
         let start = Instant::now();
         let mut worlds = [World::new(kind, small), World::new(kind, large)];
         println!("{name}: stores filled in {:.1?}", start.elapsed());
@@ -148,25 +157,32 @@ impl Kind {
     /// The type of events about that subject.
     fn event_type(self, number: usize) -> EventType {
         match self {
-            Self::Simple | Self::TenantUser => types::session_revoked(),
+            Self::Simple | Self::OwnTypes | Self::TenantUser | Self::FourMembers => {
+                types::session_revoked()
+            }
             Self::Removed => EventType::parse(format!("urn:example:event:{number}")).unwrap(),
         }
     }
 
     fn default_subjects(self) -> DefaultSubjects {
         match self {
-            Self::Simple | Self::TenantUser => DefaultSubjects::None,
             Self::Removed => DefaultSubjects::All,
+            _ => DefaultSubjects::None,
         }
     }
 
     fn subject(self, number: usize) -> Subject {
-        let user = SimpleSubject::email(format!("user-{number}@example.com")).unwrap();
+        let email = || SimpleSubject::email(format!("user-{number}@example.com")).unwrap();
+        let opaque = |id: &str| SimpleSubject::opaque(id).unwrap();
+        let tenant = ("tenant", opaque("the tenant of all"));
         match self {
-            Self::Simple | Self::Removed => user.into(),
-            Self::TenantUser => {
-                let tenant = SimpleSubject::opaque("the tenant of all").unwrap();
-                Subject::complex([("tenant", tenant), ("user", user)]).unwrap()
+            Self::Simple | Self::OwnTypes | Self::Removed => email().into(),
+            Self::TenantUser => Subject::complex([tenant, ("user", email())]).unwrap(),
+            Self::FourMembers => {
+                let device = ("device", opaque(&format!("device-{number}")));
+                let application = ("application", opaque(&format!("application-{number}")));
+                let user = ("user", opaque("the user of all"));
+                Subject::complex([tenant, user, device, application]).unwrap()
             }
         }
     }
@@ -179,15 +195,15 @@ impl World {
         let store = Arc::new(MemoryStore::new());
         let key = SigningKey::generate(Algorithm::Es256, KeyId::parse("2026-11").unwrap());
         let wanted = match kind {
-            Kind::Simple | Kind::TenantUser => size.streams / INTERESTED,
             Kind::Removed => size.streams / INTERESTED / 2,
+            _ => size.streams / INTERESTED,
         };
         let mut config = Config::default();
         config.default_subjects = kind.default_subjects();
         let transmitter =
             Transmitter::builder(issuer(), Arc::clone(&store), LocalKeys::new(key.unwrap()))
                 .with_config(config)
-                .with_supported_events(OneType { kind, wanted })
+                .with_supported_events(Types { kind, wanted })
                 .build()
                 .unwrap();
         let streams: Vec<_> = (0..size.streams).map(|n| create(&transmitter, n)).collect();
@@ -196,10 +212,8 @@ impl World {
             let request = SubjectRequest::new(id.clone(), kind.subject(subject));
             let receivers = transmitter.receivers();
             match kind {
-                Kind::Simple | Kind::TenantUser => {
-                    block_on(receivers.add_subject(caller, request)).unwrap();
-                }
                 Kind::Removed => block_on(receivers.remove_subject(caller, request)).unwrap(),
+                _ => block_on(receivers.add_subject(caller, request)).unwrap(),
             }
         };
         for subject in 0..wanted {
@@ -251,17 +265,24 @@ fn issuer() -> Issuer {
     Issuer::parse("https://tr.example.com").unwrap()
 }
 
-/// What a stream delivers: the type of events about one subject.
+/// What a stream delivers: the type of events about one subject, and maybe others.
 #[derive(Debug)]
-struct OneType {
+struct Types {
     kind: Kind,
     wanted: usize,
 }
 
-impl SupportedEvents for OneType {
+impl SupportedEvents for Types {
     fn supported_for(&self, owner: &Owner) -> Vec<EventType> {
         let number = owner.client.as_str().strip_prefix("client-").unwrap();
-        vec![self.kind.event_type(number.parse::<usize>().unwrap() % self.wanted)]
+        let number = number.parse::<usize>().unwrap();
+        let mut delivered = vec![self.kind.event_type(number % self.wanted)];
+        if let Kind::OwnTypes = self.kind {
+            let others = (0..20).filter(|bit| number >> bit & 1 == 1);
+            let other = |bit| EventType::parse(format!("urn:example:other:{bit}")).unwrap();
+            delivered.extend(others.map(other));
+        }
+        delivered
     }
 }
 

@@ -77,8 +77,8 @@ pub struct Wanted {
 
 impl Key {
     /// The ends of the range of all keys.
-    pub(super) const FIRST: Self = Self([0; 16]);
-    pub(super) const LAST: Self = Self([u8::MAX; 16]);
+    pub(crate) const FIRST: Self = Self([0; 16]);
+    pub(crate) const LAST: Self = Self([u8::MAX; 16]);
 
     /// The digest of a subject's identity.
     #[must_use]

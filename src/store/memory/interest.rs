@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::later::{Later, Removal};
 use super::streams::StreamNumber;
-use super::types::{ListNumber, TypeLists};
+use super::types::{TypeSet, Types};
 use crate::id::{EventType, Owner, StreamId};
 use crate::routing::keys::Rule;
 use crate::routing::{Interest, SubjectIndex};
@@ -20,7 +20,7 @@ use crate::timestamp::Timestamp;
 #[derive(Debug, Default)]
 pub(super) struct Interests {
     streams: Vec<Option<Interested>>,
-    lists: TypeLists,
+    types: Types,
     /// What streams that began with no subject have added.
     inclusions: SubjectIndex<StreamNumber>,
     /// What streams that began with all subjects have removed.
@@ -35,7 +35,7 @@ struct Interested {
     stream_id: StreamId,
     owner: Arc<Owner>,
     /// The types it delivers; none while it is disabled.
-    delivers: Option<ListNumber>,
+    delivers: TypeSet,
 }
 
 impl Interests {
@@ -46,7 +46,11 @@ impl Interests {
         if self.streams.len() <= place {
             self.streams.resize_with(place + 1, || None);
         }
-        let delivers = takes_entries(record).then(|| self.lists.join(record, number));
+        let delivers = if takes_entries(record) {
+            self.types.join(record, number)
+        } else {
+            TypeSet::default()
+        };
         if let Some(place) = self.streams.get_mut(place) {
             let (stream_id, owner) = (record.stream_id.clone(), Arc::new(record.owner.clone()));
             *place = Some(Interested { stream_id, owner, delivers });
@@ -54,11 +58,11 @@ impl Interests {
     }
 
     /// Forgets a stream and its subjects.
-    pub(super) fn remove(&mut self, number: StreamNumber, stream: &StreamId) {
+    pub(super) fn remove(&mut self, number: StreamNumber) {
         self.leave(number);
         self.inclusions.remove_stream(&number);
         self.exclusions.remove_stream(&number);
-        self.later.forget(stream);
+        self.later.forget(number);
     }
 
     /// Adds a subject to a stream or removes it.
@@ -71,7 +75,7 @@ impl Interests {
         let (stream, default_subjects) = (&record.stream_id, record.default_subjects);
         match change {
             SubjectChange::Add(subject) => {
-                self.later.cancel(stream, subject);
+                self.later.cancel(number, subject);
                 match default_subjects {
                     DefaultSubjects::All => self.exclusions.remove(&number, subject),
                     DefaultSubjects::None => self.inclusions.insert(&number, subject),
@@ -82,13 +86,19 @@ impl Interests {
             SubjectChange::Remove(subject) | SubjectChange::RemoveLater { subject, .. }
                 if *subject == Subject::of_stream(stream) => {}
             SubjectChange::Remove(subject) => {
-                self.later.cancel(stream, subject);
+                self.later.cancel(number, subject);
                 self.take_out(number, default_subjects, subject);
             }
             SubjectChange::RemoveLater { subject, at } => {
-                let (stream, subject) = (stream.clone(), subject.clone());
-                let removal = Removal { stream, number, default_subjects, subject };
-                self.later.insert(removal, *at);
+                // Where it would change nothing, nothing has to wait.
+                let changes = match default_subjects {
+                    DefaultSubjects::All => !self.exclusions.lists(&number, subject),
+                    DefaultSubjects::None => self.inclusions.lists(&number, subject),
+                };
+                if changes {
+                    let subject = subject.clone();
+                    self.later.insert(Removal { stream: number, default_subjects, subject }, *at);
+                }
             }
         }
     }
@@ -96,7 +106,7 @@ impl Interests {
     /// Lets removals take effect whose time has come.
     pub(super) fn settle(&mut self, now: Timestamp) {
         while let Some(removal) = self.later.pop(now) {
-            self.take_out(removal.number, removal.default_subjects, &removal.subject);
+            self.take_out(removal.stream, removal.default_subjects, &removal.subject);
         }
     }
 
@@ -118,23 +128,23 @@ impl Interests {
     /// The streams that want an event of that type about that subject; `own` is the stream that the
     /// subject is that of.
     ///
-    /// Beside these it costs a look at the streams that deliver the type and have removed the
-    /// subject, and at those that have added the subject and do not deliver the type.
+    /// Beside these it costs a look at the streams that deliver the type, began with all subjects and
+    /// have removed that one, and at those that have added the subject and do not deliver the type.
     pub(super) fn candidates(
         &self,
         event_type: &EventType,
         subject: &Subject,
         own: Option<StreamNumber>,
     ) -> Vec<(StreamNumber, Candidate)> {
-        let Some(lists) = self.lists.with(event_type) else { return Vec::new() };
+        let Some(delivered) = self.types.delivered(event_type) else { return Vec::new() };
         let delivers = |number: &StreamNumber| {
-            let list = self.interested(*number).and_then(|interested| interested.delivers);
-            list.is_some_and(|list| lists.contains(&list))
+            self.interested(*number).is_some_and(|stream| delivered.is_in(&stream.delivers))
         };
         let excluding = self.exclusions.excluding(subject);
-        let began_with_all = self.lists.that_began_with_all(lists);
-        let mut wanting: Vec<StreamNumber> =
-            began_with_all.filter(|number| excluding.binary_search(number).is_err()).collect();
+        let mut wanting: Vec<StreamNumber> = delivered
+            .began_with_all()
+            .filter(|number| excluding.binary_search(number).is_err())
+            .collect();
         wanting.extend(self.inclusions.including(subject).into_iter().filter(delivers));
         // A stream always has its own subject (SSF 1.0 §8.1.4.1), also where it added none.
         wanting.extend(own.filter(delivers).filter(|own| !wanting.contains(own)));
@@ -159,8 +169,8 @@ impl Interests {
     /// Takes back what [`set`](Self::set) did last for that stream.
     fn leave(&mut self, number: StreamNumber) {
         let interested = self.streams.get_mut(number as usize).and_then(Option::take);
-        if let Some(list) = interested.and_then(|interested| interested.delivers) {
-            self.lists.leave(list, number);
+        if let Some(interested) = interested {
+            self.types.leave(&interested.delivers, number);
         }
     }
 }

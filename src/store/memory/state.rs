@@ -95,7 +95,7 @@ impl IssuerState {
                 self.owners.remove(&stream.record.owner);
             }
         }
-        self.interests.remove(number, id);
+        self.interests.remove(number);
         self.control.remove(id);
         self.ordinary.remove(id);
         self.active.remove(&(stream.active_at, id.clone()));
