@@ -55,6 +55,7 @@ impl Error {
             Self::Store(StoreError::NotFound) => Refusal::UnknownStream,
             Self::Store(StoreError::StreamLimit) => Refusal::StreamLimit,
             Self::Store(StoreError::TenantStreamLimit) => Refusal::TenantStreamLimit,
+            Self::Store(StoreError::SubjectLimit) => Refusal::SubjectLimit,
             Self::Store(StoreError::Suspended) => Refusal::Suspended,
             Self::Store(StoreError::Conflict | StoreError::Unavailable(_))
             | Self::Keys(

@@ -47,6 +47,8 @@ pub enum Refusal {
     StreamLimit,
     /// The receivers of the tenant together have as many streams as they may have.
     TenantStreamLimit,
+    /// The stream lists as many subjects as it may.
+    SubjectLimit,
     /// The request comes too early; the next may come after this time.
     TooSoon(Duration),
     /// Something is out of reach; the request may be repeated after this time.
@@ -209,6 +211,10 @@ impl Refusal {
             }
             Self::TenantStreamLimit => {
                 (409, "conflict", "the tenant has as many streams as it may have".to_owned())
+            }
+            // The specification names no 409 here, and a 429 would invite to try again.
+            Self::SubjectLimit => {
+                (403, "access_denied", "the stream has as many subjects as it may have".to_owned())
             }
             Self::TooSoon(_) => {
                 (429, "too_many_requests", "verification was requested too early".to_owned())

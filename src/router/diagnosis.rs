@@ -54,6 +54,7 @@ impl Failure {
                 rule @ (StoreError::NotFound
                 | StoreError::StreamLimit
                 | StoreError::TenantStreamLimit
+                | StoreError::SubjectLimit
                 | StoreError::Suspended),
             )) => Arc::new(rule),
             Self::Service(error) => Arc::new(error),

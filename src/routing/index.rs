@@ -46,6 +46,8 @@ pub struct SubjectIndex<K> {
     /// The other complex subjects.
     compared: Compared<K>,
     patterns: Patterns,
+    /// How many subjects each stream lists.
+    numbers: BTreeMap<K, usize>,
 }
 
 /// A listed subject: what it takes to make its keys again.
@@ -84,6 +86,7 @@ impl<K: Clone + Ord> SubjectIndex<K> {
             matching: Postings::new(),
             compared: Compared::new(),
             patterns: Patterns::default(),
+            numbers: BTreeMap::new(),
         }
     }
 
@@ -105,6 +108,7 @@ impl<K: Clone + Ord> SubjectIndex<K> {
             }
             Subject::Complex(complex) => self.file(&row, complex),
         };
+        *self.numbers.entry(row.0.clone()).or_default() += 1;
         self.listed.insert(row, listed);
     }
 
@@ -124,6 +128,12 @@ impl<K: Clone + Ord> SubjectIndex<K> {
     #[must_use]
     pub fn lists(&self, stream: &K, subject: &Subject) -> bool {
         self.listed.contains_key(&(stream.clone(), Key::of(subject)))
+    }
+
+    /// How many subjects a stream lists.
+    #[must_use]
+    pub fn number(&self, stream: &K) -> usize {
+        self.numbers.get(stream).copied().unwrap_or(0)
     }
 
     /// The streams with a subject that [`includes`](super::includes) the event's, sorted, each once.
@@ -202,18 +212,24 @@ impl<K: Clone + Ord> SubjectIndex<K> {
     }
 
     fn remove_row(&mut self, row: &(K, Key)) {
+        let Some(listed) = self.listed.remove(row) else { return };
         let (stream, identity) = row;
-        match self.listed.remove(row) {
-            None => {}
-            Some(Listed::Itself) => self.matching.remove(*identity, stream),
-            Some(Listed::Identifiers(keys)) => {
+        let left = self.number(stream) - 1;
+        if left == 0 {
+            self.numbers.remove(stream);
+        } else {
+            self.numbers.insert(stream.clone(), left);
+        }
+        match listed {
+            Listed::Itself => self.matching.remove(*identity, stream),
+            Listed::Identifiers(keys) => {
                 keys.iter().for_each(|key| self.matching.remove(*key, stream));
             }
-            Some(Listed::Whole(pattern, values)) => {
+            Listed::Whole(pattern, values) => {
                 pattern.keys(&values).for_each(|key| self.matching.remove(key, stream));
                 self.patterns.leave(&pattern);
             }
-            Some(Listed::Partly(pattern, members)) => {
+            Listed::Partly(pattern, members) => {
                 let keys = member_keys(&pattern, &members);
                 keys.for_each(|key| self.compared.remove(key, stream, *identity));
                 self.patterns.leave(&pattern);
@@ -340,6 +356,10 @@ mod tests {
                 }
             }
             for (stream, subject) in &listed {
+                let number = listed.iter().filter(|(of, _)| of == stream).count();
+                prop_assert_eq!((index.number(stream), index.lists(stream, subject)), (number, true));
+            }
+            for (stream, subject) in &listed {
                 index.remove(stream, subject);
             }
             prop_assert!(index.is_empty());
@@ -349,6 +369,7 @@ mod tests {
     impl<K: Clone + Ord> SubjectIndex<K> {
         fn is_empty(&self) -> bool {
             let nothing = self.patterns.subjects.is_empty() && self.patterns.own == 0;
+            let nothing = nothing && self.numbers.is_empty();
             self.listed.is_empty()
                 && self.matching.is_empty()
                 && self.compared.is_empty()

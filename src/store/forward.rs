@@ -72,8 +72,9 @@ macro_rules! forward {
                 owner: &Owner,
                 stream: &StreamId,
                 change: SubjectChange,
+                most: u32,
             ) -> Result<(), StoreError> {
-                (**self).change_subject(issuer, owner, stream, change).await
+                (**self).change_subject(issuer, owner, stream, change, most).await
             }
 
             async fn queue_verification(

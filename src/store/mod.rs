@@ -71,6 +71,9 @@ pub enum StoreError {
     /// The owners of the tenant together have as many streams as they may have.
     #[error("the tenant has as many streams as it may have")]
     TenantStreamLimit,
+    /// The stream lists as many subjects as it may.
+    #[error("the stream has as many subjects as it may have")]
+    SubjectLimit,
     /// The owner is suspended.
     #[error("the receiver is suspended")]
     Suspended,
@@ -112,6 +115,9 @@ pub enum StoreError {
 /// 5. `delete_stream` removes the stream and everything of it: entries, dead letters, subjects,
 ///    health. Unsettled entries are counted as discarded by deletion.
 /// 6. `change_subject` records an addition or a removal; see [`SubjectChange`]. Both are idempotent.
+///    One that would let the stream list more than `most` subjects changes nothing
+///    ([`StoreError::SubjectLimit`]). A removal that is recorded for later counts as soon as it is
+///    recorded, on a stream that began with all subjects.
 /// 7. `queue_verification` queues a verification entry unless the last one the receiver asked for
 ///    is younger than `min_interval` (checked and noted atomically). A newer verification replaces
 ///    an older unsettled one, which is counted as discarded by replacement. One that the transmitter
@@ -181,13 +187,14 @@ pub trait ReceiverStore: fmt::Debug + Send + Sync + 'static {
         stream: &StreamId,
     ) -> Result<Deleted, StoreError>;
 
-    /// Adds or removes a subject.
+    /// Adds or removes a subject; a stream lists at most `most`.
     async fn change_subject(
         &self,
         issuer: &Issuer,
         owner: &Owner,
         stream: &StreamId,
         change: SubjectChange,
+        most: u32,
     ) -> Result<(), StoreError>;
 
     /// Queues the verification SET that a receiver asked for.

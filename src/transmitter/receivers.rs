@@ -141,7 +141,7 @@ impl Receivers {
     /// (§9.1).
     ///
     /// # Errors
-    /// [`Refusal::UnknownStream`], or an error of the store.
+    /// [`Refusal::UnknownStream`], [`Refusal::SubjectLimit`], or an error of the store.
     pub async fn add_subject(&self, caller: &Caller, request: SubjectRequest) -> Result<(), Error> {
         self.change_subject(caller, &request.stream_id, SubjectChange::Add(request.subject)).await
     }
@@ -149,7 +149,7 @@ impl Receivers {
     /// Removes a subject (SSF 1.0 §8.1.3.3).
     ///
     /// # Errors
-    /// [`Refusal::UnknownStream`], or an error of the store.
+    /// [`Refusal::UnknownStream`], [`Refusal::SubjectLimit`], or an error of the store.
     pub async fn remove_subject(
         &self,
         caller: &Caller,
@@ -212,7 +212,8 @@ impl Receivers {
         change: SubjectChange,
     ) -> Result<(), Error> {
         let (issuer, owner) = (&self.core.issuer, &caller.owner);
-        self.store.change_subject(issuer, owner, stream, change).await?;
+        let most = self.core.profile.subjects_per_stream;
+        self.store.change_subject(issuer, owner, stream, change, most).await?;
         self.touch(owner, stream, self.core.clock.now()).await
     }
 

@@ -138,7 +138,7 @@ async fn a_foreign_stream_is_answered_like_one_that_does_not_exist() {
             store.read_stream(&issuer, &stranger, &stream).await.map(|_| ()),
             store.update_stream(StreamUpdate::new(foreign, version)).await.map(|_| ()),
             store.delete_stream(&issuer, &stranger, &stream).await.map(|_| ()),
-            store.change_subject(&issuer, &stranger, &stream, change).await,
+            store.change_subject(&issuer, &stranger, &stream, change, 1_000).await,
             store.queue_verification(&issuer, &stranger, &stream, verification).await.map(|_| ()),
             store.acknowledge(&issuer, &stranger, &stream, acknowledgement).await.map(|_| ()),
             store.hand_out(&issuer, &stranger, &stream, poll).await.map(|_| ()),

@@ -180,7 +180,7 @@ impl Bench {
     }
 
     pub(crate) async fn change_subject(&self, stream: &str, change: SubjectChange) {
-        self.store.change_subject(&issuer(), &rp(), &id(stream), change).await.unwrap();
+        self.store.change_subject(&issuer(), &rp(), &id(stream), change, 1_000).await.unwrap();
     }
 
     pub(crate) async fn claim(&self, now: Timestamp) -> Vec<Claimed> {

@@ -8,6 +8,7 @@ use ssf_transmitter::outbox::{
     StreamReport,
 };
 use ssf_transmitter::protocol::More;
+use ssf_transmitter::routing::Interest;
 use ssf_transmitter::store::{
     Acknowledged, Acknowledgement, Activity, HandOutRequest, HealthChange, Kept, LetterQuery,
     NewVerification, OperatorStore, Provided, Queue, ReceiverStore, SettleBatch, Settled,
@@ -258,6 +259,66 @@ async fn on_a_stream_without_subjects_an_addition_includes_until_it_is_deleted()
         bench.change_subject("s", SubjectChange::Remove(subject("x"))).await;
         assert_eq!(bench.interested(&subject("x")).await, [""; 0]);
     }
+}
+
+// Receiver 6.
+#[tokio::test]
+async fn a_stream_lists_at_most_so_many_subjects() {
+    let bench = Bench::new();
+    for (stream, default) in [("all", DefaultSubjects::All), ("none", DefaultSubjects::None)] {
+        let mut record = record(stream);
+        record.default_subjects = default;
+        bench.create(record).await;
+    }
+    let add = SubjectChange::Add as fn(Subject) -> SubjectChange;
+    let remove = SubjectChange::Remove as fn(Subject) -> SubjectChange;
+    let later = |subject| SubjectChange::RemoveLater { subject, at: at(1_000) };
+    let changed = async |stream, change| {
+        let changed = bench.store.change_subject(&issuer(), &rp(), &id(stream), change, 2).await;
+        assert!(matches!(changed, Ok(()) | Err(StoreError::SubjectLimit)), "{changed:?}");
+        changed.is_ok()
+    };
+    for (stream, list, unlist) in [("none", add, remove), ("all", remove, add)] {
+        assert!(changed(stream, list(subject("x"))).await);
+        assert!(changed(stream, list(subject("y"))).await);
+        assert!(!changed(stream, list(subject("z"))).await, "{stream} is full");
+        assert!(changed(stream, list(subject("x"))).await, "{stream} lists it already");
+        assert!(changed(stream, unlist(subject("z"))).await, "{stream} lists no more by that");
+        assert!(changed(stream, unlist(subject("x"))).await);
+        assert!(changed(stream, list(subject("z"))).await, "{stream} has room again");
+    }
+    assert_eq!(bench.interested(&subject("x")).await, ["all"]);
+    assert_eq!(bench.interested(&subject("z")).await, ["none"]);
+    // What is to be removed later has its room from now on, and takes no second.
+    assert!(!changed("all", later(subject("x"))).await);
+    assert!(changed("all", add(subject("y"))).await);
+    assert!(changed("all", later(subject("x"))).await && changed("all", later(subject("x"))).await);
+    assert!(
+        changed("all", later(subject("z"))).await && !changed("all", remove(subject("y"))).await
+    );
+    assert!(changed("all", remove(subject("x"))).await);
+    assert!(
+        changed("none", later(subject("z"))).await && !changed("none", add(subject("x"))).await
+    );
+}
+
+// Receiver 6; SSF 1.0 §8.1.3.3.
+#[tokio::test]
+async fn a_later_removal_of_what_was_never_added_is_nothing() {
+    let bench = Bench::new();
+    let mut record = record("s");
+    record.default_subjects = DefaultSubjects::None;
+    bench.create(record).await;
+    bench
+        .change_subject("s", SubjectChange::RemoveLater { subject: subject("x"), at: at(10) })
+        .await;
+    bench.change_subject("s", SubjectChange::Add(subject("y"))).await;
+    let wanted = async |text, now| {
+        bench.store.interest(&issuer(), &id("s"), &subject(text), at(now)).await.unwrap()
+    };
+    assert_eq!(wanted("x", 10).await, Interest::NotWanted);
+    bench.change_subject("s", SubjectChange::Add(subject("x"))).await;
+    assert_eq!([wanted("x", 20).await, wanted("y", 20).await], [Interest::Wanted; 2]);
 }
 
 // Receiver 6; SSF 1.0 §8.1.4.1: control SETs have the stream as their subject.

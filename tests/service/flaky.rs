@@ -196,8 +196,9 @@ impl ReceiverStore for FlakyStore {
         owner: &Owner,
         stream: &StreamId,
         change: SubjectChange,
+        most: u32,
     ) -> Result<(), StoreError> {
-        self.inner().change_subject(issuer, owner, stream, change).await
+        self.inner().change_subject(issuer, owner, stream, change, most).await
     }
 
     async fn queue_verification(

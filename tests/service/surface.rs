@@ -178,6 +178,7 @@ fn every_error_has_an_answer_that_tells_the_receiver_nothing_of_the_cause() {
         (Error::Store(StoreError::NotFound), 404),
         (Error::Store(StoreError::StreamLimit), 409),
         (Error::Store(StoreError::TenantStreamLimit), 409),
+        (Error::Store(StoreError::SubjectLimit), 403),
         (Error::Store(StoreError::Suspended), 403),
         (Error::Store(StoreError::Conflict), 503),
         (Error::Store(StoreError::Unavailable(cause())), 503),

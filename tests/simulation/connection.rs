@@ -181,9 +181,10 @@ impl ReceiverStore for Connection {
         owner: &Owner,
         stream: &StreamId,
         change: SubjectChange,
+        most: u32,
     ) -> Result<(), StoreError> {
         let told = change.clone();
-        let call = self.store.change_subject(issuer, owner, stream, change);
+        let call = self.store.change_subject(issuer, owner, stream, change, most);
         self.through(call, |model, result| model.subject_changed(stream, &told, result)).await
     }
 

@@ -73,6 +73,9 @@ pub struct Profile {
     pub validation: Validation,
     /// The most streams.
     pub quota: StreamQuota,
+    /// The most subjects that a stream lists: that it added when it began with none, or removed when
+    /// it began with all.
+    pub subjects_per_stream: u32,
     /// The least time between two verifications that a receiver asks for, per stream; rounded up
     /// to the whole seconds that it is told.
     pub min_verification_interval: Duration,
@@ -168,6 +171,7 @@ impl Profile {
             unset_reason: UnsetReason::Absent,
             validation: Validation::NotModified,
             quota: StreamQuota::new(100),
+            subjects_per_stream: 1_000_000,
             min_verification_interval: Duration::from_secs(10),
             statuses: Statuses::new(),
             render_error: oauth_error,
@@ -190,6 +194,7 @@ impl Profile {
             unset_reason: UnsetReason::Empty,
             validation: Validation::Whole,
             quota: StreamQuota::new(1).with_tenant(10),
+            subjects_per_stream: 1_000_000,
             min_verification_interval: Duration::from_secs(300),
             statuses: Statuses::new()
                 .with(409, 403)
@@ -233,6 +238,7 @@ mod tests {
         let ssf = Profile::ssf();
         for (refusal, status) in [
             (Refusal::StreamLimit, 409),
+            (Refusal::SubjectLimit, 403),
             (Refusal::BodyTooLarge(1), 413),
             (Refusal::UnsupportedMediaType, 415),
             (Refusal::UnknownStream, 404),
@@ -261,6 +267,7 @@ mod tests {
             (Refusal::Suspended, 403),
             (Refusal::StreamLimit, 403),
             (Refusal::TenantStreamLimit, 403),
+            (Refusal::SubjectLimit, 403),
             (Refusal::RateLimited(Duration::ZERO), 429),
             (Refusal::TooSoon(Duration::ZERO), 429),
             (Refusal::Unavailable(Duration::ZERO), 500),

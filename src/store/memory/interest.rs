@@ -8,7 +8,7 @@ use super::types::{TypeSet, Types};
 use crate::id::{EventType, Owner, StreamId};
 use crate::routing::keys::Rule;
 use crate::routing::{Interest, SubjectIndex};
-use crate::store::{Candidate, SubjectChange};
+use crate::store::{Candidate, StoreError, SubjectChange};
 use crate::stream::{DefaultSubjects, StreamRecord, StreamStatus};
 use crate::subject::Subject;
 use crate::timestamp::Timestamp;
@@ -65,13 +65,17 @@ impl Interests {
         self.later.forget(number);
     }
 
-    /// Adds a subject to a stream or removes it.
+    /// Adds a subject to a stream or removes it; the stream lists at most `most`.
     pub(super) fn change(
         &mut self,
         number: StreamNumber,
         record: &StreamRecord,
         change: &SubjectChange,
-    ) {
+        most: u32,
+    ) -> Result<(), StoreError> {
+        if !self.has_room_for(number, record.default_subjects, change, most) {
+            return Err(StoreError::SubjectLimit);
+        }
         let (stream, default_subjects) = (&record.stream_id, record.default_subjects);
         match change {
             SubjectChange::Add(subject) => {
@@ -100,6 +104,36 @@ impl Interests {
                     self.later.insert(Removal { stream: number, default_subjects, subject }, *at);
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn has_room_for(
+        &self,
+        number: StreamNumber,
+        default_subjects: DefaultSubjects,
+        change: &SubjectChange,
+        most: u32,
+    ) -> bool {
+        let most = most as usize;
+        match (default_subjects, change) {
+            (DefaultSubjects::None, SubjectChange::Add(subject)) => {
+                self.inclusions.number(&number) < most || self.inclusions.lists(&number, subject)
+            }
+            (
+                DefaultSubjects::All,
+                SubjectChange::Remove(subject) | SubjectChange::RemoveLater { subject, .. },
+            ) => {
+                let listed = self.exclusions.number(&number) + self.later.number(number);
+                listed < most
+                    || self.exclusions.lists(&number, subject)
+                    || self.later.has(number, subject)
+            }
+            (
+                DefaultSubjects::None,
+                SubjectChange::Remove(_) | SubjectChange::RemoveLater { .. },
+            )
+            | (DefaultSubjects::All, SubjectChange::Add(_)) => true,
         }
     }
 

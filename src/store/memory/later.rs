@@ -1,6 +1,6 @@
 //! Removals of subjects that take effect later (SSF 1.0 §9.3: events may go on for a while).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::streams::StreamNumber;
 use crate::routing::keys::Key;
@@ -13,6 +13,8 @@ use crate::timestamp::Timestamp;
 pub(super) struct Later {
     due: BTreeMap<Place, Removal>,
     places: BTreeMap<(StreamNumber, Key), Place>,
+    /// How many of a stream wait.
+    numbers: HashMap<StreamNumber, usize>,
     counter: u64,
 }
 
@@ -36,6 +38,7 @@ impl Later {
         }
         self.counter += 1;
         let place = (at, self.counter);
+        *self.numbers.entry(removal.stream).or_default() += 1;
         self.places.insert(key, place);
         self.due.insert(place, removal);
     }
@@ -46,9 +49,19 @@ impl Later {
         if self.due.is_empty() {
             return;
         }
-        if let Some(place) = self.places.remove(&(stream, Key::of(subject))) {
+        if let Some(place) = self.leave(stream, subject) {
             self.due.remove(&place);
         }
+    }
+
+    /// Whether a removal of the identical subject waits.
+    pub(super) fn has(&self, stream: StreamNumber, subject: &Subject) -> bool {
+        self.places.contains_key(&(stream, Key::of(subject)))
+    }
+
+    /// How many removals of a stream wait.
+    pub(super) fn number(&self, stream: StreamNumber) -> usize {
+        self.numbers.get(&stream).copied().unwrap_or(0)
     }
 
     /// Forgets all removals of a stream.
@@ -59,14 +72,26 @@ impl Later {
             self.places.remove(&key);
             self.due.remove(&place);
         }
+        self.numbers.remove(&stream);
     }
 
     /// The next removal whose time has come.
     pub(super) fn pop(&mut self, now: Timestamp) -> Option<Removal> {
         let first = self.due.first_entry().filter(|first| first.key().0 <= now)?;
         let removal = first.remove();
-        self.places.remove(&(removal.stream, Key::of(&removal.subject)));
+        self.leave(removal.stream, &removal.subject);
         Some(removal)
+    }
+
+    fn leave(&mut self, stream: StreamNumber, subject: &Subject) -> Option<Place> {
+        let place = self.places.remove(&(stream, Key::of(subject)))?;
+        let left = self.number(stream).saturating_sub(1);
+        if left == 0 {
+            self.numbers.remove(&stream);
+        } else {
+            self.numbers.insert(stream, left);
+        }
+        Some(place)
     }
 }
 

@@ -64,8 +64,9 @@ impl ReceiverStore for MemoryStore {
         owner: &Owner,
         stream: &StreamId,
         change: SubjectChange,
+        most: u32,
     ) -> Result<(), StoreError> {
-        self.lock().of(issuer).change_subject(owner, stream, &change)
+        self.lock().of(issuer).change_subject(owner, stream, &change, most)
     }
 
     async fn queue_verification(
@@ -201,14 +202,12 @@ impl IssuerState {
         owner: &Owner,
         id: &StreamId,
         change: &SubjectChange,
+        most: u32,
     ) -> Result<(), StoreError> {
         self.owned(owner, id)?;
-        if let Some(number) = self.streams.number(id)
-            && let Some(stream) = self.streams.at(number)
-        {
-            self.interests.change(number, &stream.record, change);
-        }
-        Ok(())
+        let number = self.streams.number(id).ok_or(StoreError::NotFound)?;
+        let stream = self.streams.at(number).ok_or(StoreError::NotFound)?;
+        self.interests.change(number, &stream.record, change, most)
     }
 
     fn queue_verification(

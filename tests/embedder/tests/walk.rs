@@ -281,6 +281,30 @@ fn a_removed_subject_is_silent_and_the_same_event_under_one_key_is_emitted_once(
 }
 
 #[test]
+fn a_stream_lists_as_many_subjects_as_the_profile_gives_it() {
+    let mut profile = Profile::ssf();
+    profile.subjects_per_stream = 1;
+    let keys = OneKey::generate(KeyId::parse("k-1").unwrap()).unwrap();
+    let issuer = Issuer::parse(ISSUER).unwrap();
+    let host = Transmitter::builder(issuer, VecStore::default(), keys).with_profile(profile);
+    let receivers = host.build().unwrap().receivers();
+    let caller = receiver("rp");
+    let stream = block_on(create(&receivers, &caller, RequestedDelivery::Poll));
+    let request = |user: &str| {
+        SubjectRequest::new(stream.clone(), SimpleSubject::email(user).unwrap().into())
+    };
+    let removed = |user: &str| {
+        let removed = block_on(receivers.remove_subject(&caller, request(user)));
+        removed.map_err(|error| error.refusal())
+    };
+    assert_eq!(removed("a@example.com"), Ok(()));
+    assert_eq!(removed("b@example.com"), Err(Refusal::SubjectLimit));
+    assert_eq!(removed("a@example.com"), Ok(()));
+    block_on(receivers.add_subject(&caller, request("a@example.com"))).unwrap();
+    assert_eq!(removed("b@example.com"), Ok(()));
+}
+
+#[test]
 fn receivers_have_as_many_streams_as_the_profile_gives_them_and_their_tenant() {
     let mut profile = Profile::ssf();
     profile.quota = StreamQuota::new(2).with_tenant(3);

@@ -66,8 +66,9 @@ impl ReceiverStore for VecStore {
         owner: &Owner,
         stream: &StreamId,
         change: SubjectChange,
+        most: u32,
     ) -> Result<(), StoreError> {
-        self.owned(issuer, owner, stream, |stream| stream.change_subject(change))
+        self.owned(issuer, owner, stream, |stream| stream.change_subject(change, most))
     }
 
     async fn queue_verification(
@@ -236,7 +237,8 @@ impl IssuerState {
 }
 
 impl Stream {
-    fn change_subject(&mut self, change: SubjectChange) -> Result<(), StoreError> {
+    fn change_subject(&mut self, change: SubjectChange, most: u32) -> Result<(), StoreError> {
+        self.has_room_for(&change, most)?;
         match change {
             SubjectChange::Add(subject) => {
                 self.removals.retain(|(_, other)| *other != subject);
@@ -254,6 +256,30 @@ impl Stream {
             _ => return Err(StoreError::Unavailable("no such change of a subject".into())),
         }
         Ok(())
+    }
+
+    fn has_room_for(&self, change: &SubjectChange, most: u32) -> Result<(), StoreError> {
+        let (subject, on) = match change {
+            SubjectChange::Add(subject) => (subject, DefaultSubjects::None),
+            SubjectChange::Remove(subject) | SubjectChange::RemoveLater { subject, .. } => {
+                (subject, DefaultSubjects::All)
+            }
+            _ => return Ok(()),
+        };
+        if self.record.default_subjects != on {
+            return Ok(());
+        }
+        // What is to be removed from a stream that began with all will be listed.
+        let later = self
+            .removals
+            .iter()
+            .map(|(_, later)| later)
+            .filter(|later| on == DefaultSubjects::All && !self.subjects.contains(later));
+        let listed: Vec<&Subject> = self.subjects.iter().chain(later).collect();
+        if listed.contains(&subject) || listed.len() < most as usize {
+            return Ok(());
+        }
+        Err(StoreError::SubjectLimit)
     }
 
     /// Lists a subject on a stream that began so, and takes it off the list of one that did not.
