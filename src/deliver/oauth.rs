@@ -11,8 +11,9 @@ use url::form_urlencoded;
 
 use super::{AuthorizeError, PushAuthorization, PushTarget, Renewal};
 use crate::egress::HostSuffix;
-use crate::https::{ExchangeError, TrustedUrl, client_basic};
+use crate::https::{self, ExchangeError, TrustedUrl, client_basic};
 use crate::id::{Owner, Scope};
+use crate::outbox::{Backoff, Jitter};
 use crate::secret::Secret;
 use crate::stream::AuthorizationHeader;
 use crate::timestamp::Timestamp;
@@ -23,8 +24,9 @@ const BODY_CAP: usize = 64 * 1024;
 const UNSAID_LIFETIME: Duration = Duration::from_secs(300);
 /// How long before its end a token is replaced, at most.
 const EARLY: Duration = Duration::from_secs(60);
-/// How long the token endpoint is left alone after it failed.
-const PAUSE: Duration = Duration::from_secs(5);
+/// How long the token endpoint is left alone after it failed: this, doubled with each failure in a
+/// row, at most so long; and the time that asking may take, since it counts from the question.
+const PAUSE: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(60));
 /// A token that replaced a refused one and is refused within this time is not replaced again: the
 /// receiver means us, not the token.
 const NEWCOMER: Duration = Duration::from_secs(60);
@@ -97,9 +99,10 @@ pub struct OAuthError;
 #[derive(Default)]
 struct Kept {
     token: Option<Token>,
-    /// When the endpoint last failed.
-    failed_at: Option<Timestamp>,
-    /// When a token was last refused and given up.
+    /// How often the endpoint failed in a row, and until when it is left alone.
+    failures: u32,
+    rests_until: Option<Timestamp>,
+    /// When a token was last replaced because it was refused.
     refused_at: Option<Timestamp>,
 }
 
@@ -166,20 +169,22 @@ impl OAuthTokens {
         if let Some(token) = kept.token.as_ref().filter(|token| now < token.renew_at) {
             return Ok(token.header.clone());
         }
-        let fetched = match kept.failed_at {
-            Some(at) if now < at.after(PAUSE) => Err(TokenError::Resting),
+        let fetched = match kept.rests_until {
+            Some(until) if now < until => Err(TokenError::Resting),
             Some(_) | None => self.fetch(now).await,
         };
         match fetched {
             Ok(token) => {
                 let header = token.header.clone();
-                kept.failed_at = None;
+                (kept.failures, kept.rests_until) = (0, None);
                 kept.token = Some(token);
                 Ok(header)
             }
             Err(error) => {
                 if !matches!(error, TokenError::Resting) {
-                    kept.failed_at = Some(now);
+                    kept.failures = kept.failures.saturating_add(1);
+                    let pause = PAUSE.wait(kept.failures, Jitter::NONE);
+                    kept.rests_until = Some(now.after(https::DEADLINE + pause));
                 }
                 // What still counts goes on: the endpoint may be back before it ends.
                 let token = kept.token.as_ref().filter(|token| now < token.ends_at);
@@ -240,16 +245,20 @@ impl PushAuthorization for OAuthTokens {
             return Renewal::Same;
         }
         let mut kept = self.kept.lock().await;
-        let current = kept.token.as_ref().map(|token| token.header.expose());
-        if current != Some(header.expose()) {
-            // Another push was refused before this one.
+        let Kept { token, rests_until, refused_at, .. } = &mut *kept;
+        let Some(token) = token.as_mut().filter(|it| it.header.expose() == header.expose()) else {
+            // Another push was refused before this one, and there is another token since.
             return Renewal::Another;
-        }
-        if kept.refused_at.is_some_and(|at| now < at.after(NEWCOMER)) {
+        };
+        let resting = rests_until.is_some_and(|until| now < until);
+        let newcomer = refused_at.is_some_and(|at| now < at.after(NEWCOMER));
+        // One that is to be replaced is no newcomer: others were refused with it, too.
+        if resting || (newcomer && now < token.renew_at) {
             return Renewal::Same;
         }
-        kept.refused_at = Some(now);
-        kept.token = None;
+        *refused_at = Some(now);
+        // Until there is another it goes on: one receiver does not take it from the others.
+        token.renew_at = token.renew_at.min(now);
         Renewal::Another
     }
 }

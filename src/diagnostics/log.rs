@@ -40,6 +40,10 @@ pub(super) fn write(told: Told<'_>) {
                 error!(target: TARGET, %tracking_id, tenant, client, %method, %path, operation, status, %cause, "request failed");
             }
         }
+        Told::NotSent { stream_id, what, cause } => {
+            let (what, cause) = (what.as_str(), Chain(cause));
+            warn!(target: TARGET, %stream_id, what, %cause, "SET not sent");
+        }
         Told::Signed { algorithm, sets, took } => {
             debug!(target: TARGET, %algorithm, sets, took_ms = millis(took), "SETs signed");
         }

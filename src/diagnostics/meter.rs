@@ -98,7 +98,7 @@ pub(super) fn count(told: Told<'_>) {
         }
         Told::NotSigned => counter!(NOT_SIGNED).increment(1),
         // Counted when it is answered.
-        Told::Refused { .. } => {}
+        Told::NotSent { .. } | Told::Refused { .. } => {}
         Told::Trouble(_) => counter!(TROUBLE).increment(1),
     }
 }

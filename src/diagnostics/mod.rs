@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::hooks::{Notice, Observer};
 use crate::id::{Jti, Owner, StreamId, TrackingId, Txn};
-use crate::outbox::{DeadLetterReason, Fate, Lane, RoundTrip};
+use crate::outbox::{DeadLetterReason, Fate, Hindrance, Lane, RoundTrip};
 use crate::set::Algorithm;
 use crate::store::Settled;
 
@@ -49,6 +49,8 @@ pub(crate) enum Told<'a> {
         status: u16,
         cause: &'a (dyn StdError + 'static),
     },
+    /// Something of ours kept a SET from being sent: why is the cause, which holds no secret.
+    NotSent { stream_id: &'a StreamId, what: Hindrance, cause: &'a (dyn StdError + 'static) },
     /// SETs were signed.
     Signed { algorithm: Algorithm, sets: usize, took: Duration },
     /// Signing failed.

@@ -1,6 +1,7 @@
 //! Events that could not be made: listed, tried again, or dismissed by the operator.
 
 use super::{IdentityMonitor, MonitorError, Unmade};
+use crate::error::Error;
 use crate::id::FailureId;
 use crate::lifecycle::plan;
 use crate::store::FailedEvent;
@@ -65,7 +66,9 @@ impl IdentityMonitor {
             Ok(append) => append,
             Err(unmade) => return Ok(Retried::Failed(unmade)),
         };
-        let ended = self.store.end_failure(issuer, failure, vec![append]).await?;
+        let committing = self.transmitter.committing();
+        let ended = self.store.end_failure(issuer, failure, vec![append]).await;
+        let ended = committing.over(ended.map_err(Error::from))?;
         let Some(appended) = ended.and_then(|mut appended| appended.pop()) else {
             return Ok(Retried::NoFailure);
         };

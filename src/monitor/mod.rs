@@ -275,9 +275,11 @@ impl IdentityMonitor {
         }
         let failures: Vec<_> = writes.iter().map(|write| write.failures.clone()).collect();
         let commit = IdentityCommit::new(compiled.revision, writes);
-        let committed = match self.store.commit_identities(issuer, commit).await {
+        let committing = self.transmitter.committing();
+        let committed = self.store.commit_identities(issuer, commit).await.map_err(Error::from);
+        let committed = match committing.over(committed) {
             // The conditions are others by now.
-            Err(StoreError::Conflict) => return Ok(()),
+            Err(Error::Store(StoreError::Conflict)) => return Ok(()),
             result => result?,
         };
         for (((position, events), failures), committed) in

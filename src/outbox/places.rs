@@ -230,6 +230,18 @@ mod tests {
     }
 
     #[test]
+    fn the_shares_of_256_are_those_of_the_documentation() {
+        let limits = PlaceLimits::new(256, 32);
+        let kept = |share: Share| share.all - share.ordinary;
+        assert_eq!((limits.slow.all, limits.rest.all, limits.unknown), (64, 192, 96));
+        assert_eq!(
+            (kept(limits.slow), kept(limits.rest), limits.all - limits.ordinary),
+            (8, 24, 32)
+        );
+        assert_eq!(limits.slow_per_host, 8);
+    }
+
+    #[test]
     fn streams_of_unknown_pace_leave_half_to_those_that_are_known_to_answer() {
         let limits = PlaceLimits::new(64, 64);
         let places = taken(limits, Pace::Unknown, 24);

@@ -3,6 +3,7 @@
 use super::Core;
 use super::upkeep::Noted;
 use super::wakes::Wakes;
+use crate::error::Error;
 use crate::hooks::{Notice, PauseCause};
 use crate::id::StreamId;
 use crate::outbox::holds;
@@ -76,6 +77,38 @@ impl Core {
     /// To be held while a change of a stream is committed.
     pub(super) fn changing(&self, stream: &StreamId, deliveries: Deliveries) -> Changing<'_> {
         Changing { wakes: &self.wakes, stream: stream.clone(), deliveries }
+    }
+}
+
+/// To be held while SETs are committed. When nobody knows whether they were, because the store did
+/// not answer or the caller hung up, everybody in this process looks.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Committing<'a>(Option<&'a Core>);
+
+impl Core {
+    /// To be held while SETs are committed.
+    pub(super) const fn committing(&self) -> Committing<'_> {
+        Committing(Some(self))
+    }
+}
+
+impl Committing<'_> {
+    /// The store answered: whoever is concerned is woken by name.
+    pub(crate) fn over<T>(mut self, result: Result<T, Error>) -> Result<T, Error> {
+        if !matches!(result, Err(Error::Store(StoreError::Unavailable(_)))) {
+            self.0 = None;
+        }
+        result
+    }
+}
+
+impl Drop for Committing<'_> {
+    fn drop(&mut self) {
+        let Some(core) = self.0 else { return };
+        core.held.committed(&core.config.held, core.clock.now());
+        core.held.changed();
+        core.wakes.wake_all();
     }
 }
 

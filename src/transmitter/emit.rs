@@ -1,5 +1,6 @@
 //! Emission: an event becomes one entry per interested stream.
 
+use super::commit::Committing;
 use super::upkeep::Noted;
 use super::{Transmitter, mint};
 use crate::diagnostics::{self, Told};
@@ -47,7 +48,8 @@ impl Transmitter {
     /// the event was accepted; an idempotency key makes it safe to emit it again.
     pub async fn emit(&self, event: Event) -> Result<Emission, Error> {
         let mut outbox = self.store.outbox();
-        let emission = self.emit_in(&mut *outbox, event).await?;
+        let committing = self.committing();
+        let emission = committing.over(self.emit_in(&mut *outbox, event).await)?;
         self.wake(&emission);
         Ok(emission)
     }
@@ -112,6 +114,11 @@ impl Transmitter {
             idempotency_key: event.idempotency_key().cloned(),
             now,
         })
+    }
+
+    /// To be held while SETs are committed.
+    pub(crate) fn committing(&self) -> Committing<'_> {
+        self.core.committing()
     }
 
     /// The outbox that commits each append on its own.

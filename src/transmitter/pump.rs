@@ -268,7 +268,9 @@ impl<'t> Pump<'t> {
             Err(error) => (HashMap::new(), Some(error)),
         };
         // No request starts that could end after its lease, by whichever clock.
-        let in_time = core.clock.now().after(core.config.lease_for_push()) <= lease_until;
+        let now = core.clock.now();
+        let in_time = now.after(core.config.lease_for_push()) <= lease_until;
+        let deadline = now.after(core.config.push_deadline);
         let mut unsent = Vec::new();
         for (entry, guard) in claimed.iter().zip(guards) {
             let push = match kept.remove(&entry.jti).unwrap_or(Kept::Gone) {
@@ -280,7 +282,8 @@ impl<'t> Pump<'t> {
                 continue;
             };
             let route = Arc::clone(push.route());
-            let sending = push.send(Arc::clone(&self.transmitter.core), Arc::clone(deliverer));
+            let core = Arc::clone(&self.transmitter.core);
+            let sending = push.send(core, Arc::clone(deliverer), deadline);
             self.start(entry, &route, sending, guard);
         }
         // Where nothing could be sent, another claim would find the same.
@@ -375,14 +378,15 @@ impl<'t> Pump<'t> {
         self.running.values().any(|running| now.since(running.since) < slow_after)
     }
 
-    /// Waits for the end of a push and settles all that are over. `false`: none is under way.
-    pub(super) async fn settle_next(&mut self) -> Result<bool, Error> {
-        if self.finished.is_empty() {
-            let Some(attempt) = self.in_flight.next().await else { return Ok(false) };
+    /// Lets all pushes under way end, and settles them as they do. A store that fails is asked
+    /// again when the next one ends, and once more after the last.
+    pub(super) async fn finish(&mut self) -> Result<(), Error> {
+        let mut settled = Ok(());
+        while let Some(attempt) = self.in_flight.next().await {
             self.over(attempt);
+            settled = self.settle().await;
         }
-        self.settle().await?;
-        Ok(true)
+        if settled.is_err() { self.settle().await } else { settled }
     }
 
     /// Settles the attempts that are over, in one batch. When the store fails they stay for the
@@ -484,9 +488,16 @@ impl<'t> Pump<'t> {
                 Either::Left((None, _)) | Either::Right(_) => break,
             }
         }
-        let settled = self.settle().await;
+        let mut settled = self.settle().await;
+        if settled.is_err() {
+            settled = self.settle().await;
+        }
         self.in_flight.clear();
         self.running.clear();
+        // What was answered does not go back as if it had not been: its lease runs out.
+        for answered in &self.finished {
+            self.held.remove(&answered.jti);
+        }
         let rest: Vec<Jti> = self.held.keys().cloned().collect();
         self.hand_back(&rest).await.and(settled)
     }

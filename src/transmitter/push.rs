@@ -42,15 +42,19 @@ impl Transmitter {
     /// is due. For hosts with a loop of their own.
     ///
     /// # Errors
-    /// [`Error::Store`] or [`Error::Keys`]. Nothing is lost: what was claimed becomes due again.
+    /// [`Error::Store`] or [`Error::Keys`], the first there was: what it kept from being done is due
+    /// again, the rest is done.
     pub async fn run_once(&self) -> Result<Progress, Error> {
-        self.upkeep().await?;
-        let held = self.limit_held().await?;
+        // What fails keeps nobody from pushing, and what was started is settled all the same.
+        let upkeep = self.upkeep().await;
+        let held = self.limit_held().await;
         let mut pump = Pump::new(self);
-        // What was started before trouble came is settled all the same.
         let filled = pump.fill().await;
-        while pump.settle_next().await? {}
+        let finished = pump.finish().await;
+        upkeep?;
+        let held = held?;
         filled?;
+        finished?;
         let due = pump.next_due().await?;
         let next_due = due.into_iter().chain(self.core.upkeep_due()).min();
         Ok(Progress { held, next_due, ..pump.progress() })

@@ -173,16 +173,14 @@ impl Receivers {
         let VerificationRequest { stream_id, state } = request;
         let control = core.verification(&stream_id, state, now)?;
         let verification = NewVerification::new(control, core.profile.min_verification_interval);
-        let queued = self
-            .store
-            .queue_verification(&core.issuer, &caller.owner, &stream_id, verification)
-            .await?;
+        // Who waits for it looks, also when the caller hangs up meanwhile.
+        let queueing = core.changing(&stream_id, Deliveries::GoOn);
+        let queued =
+            self.store.queue_verification(&core.issuer, &caller.owner, &stream_id, verification);
+        let queued = queueing.over(queued.await)?;
         self.touch(&caller.owner, &stream_id, now).await?;
         match queued {
-            VerificationQueued::Queued | VerificationQueued::Unsettled => {
-                core.wakes.wake([&stream_id]);
-                Ok(())
-            }
+            VerificationQueued::Queued | VerificationQueued::Unsettled => Ok(()),
             VerificationQueued::TooSoon(next) => Err(Refusal::TooSoon(next.since(now)).into()),
         }
     }

@@ -72,8 +72,6 @@ impl Transmitter {
                 break;
             }
         }
-        self.core.held.changed();
-        self.core.wakes.wake([stream]);
         Ok(report)
     }
 
@@ -98,7 +96,11 @@ impl Transmitter {
             batch.letters.push(RedriveLetter::new(letter.place(), new_jti));
         }
         let renewed: Vec<bool> = batch.letters.iter().map(|l| l.new_jti.is_some()).collect();
-        let redriven = self.store.redrive(&core.issuer, stream, batch).await?;
+        let committing = core.committing();
+        let redriven = self.store.redrive(&core.issuer, stream, batch).await;
+        let redriven = committing.over(redriven.map_err(Error::from))?;
+        core.held.changed();
+        core.wakes.wake([stream]);
         for (outcome, renewed) in redriven.into_iter().zip(renewed) {
             match outcome {
                 Redriven::Done if renewed => report.renewed += 1,

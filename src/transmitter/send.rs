@@ -1,6 +1,7 @@
 //! One push: the authorization is fetched, the SET is sent, the answer is read, all within one
-//! deadline.
+//! deadline, which was set when it was seen that the lease lasts beyond it.
 
+use std::error::Error as StdError;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -8,9 +9,8 @@ use futures_util::future::{Either, select};
 
 use super::Core;
 use crate::clock::Slept;
-use crate::deliver::{
-    AuthorizeError, DeliverError, Deliverer, PushRequest, PushResponse, PushTarget, Renewal,
-};
+use crate::deliver::{DeliverError, Deliverer, PushRequest, PushResponse, PushTarget, Renewal};
+use crate::diagnostics::{self, Told};
 use crate::outbox::{Answer, Echo, Hindrance, Outcome, TransportFailure};
 use crate::store::Route;
 use crate::stream::{AuthorizationHeader, Delivery, EndpointUrl, StoredAuthorization};
@@ -42,19 +42,25 @@ impl Outgoing {
     }
 
     /// Sends the SET, once; twice if the receiver refuses an authorization that can be renewed.
-    pub(super) async fn send(self, core: Arc<Core>, deliverer: Arc<dyn Deliverer>) -> Outcome {
-        let sending = Sending {
-            deadline: core.clock.now().after(core.config.push_deadline),
-            core: &core,
-            deliverer: &*deliverer,
-            push: &self,
-        };
+    /// Nothing leaves at the deadline or later.
+    pub(super) async fn send(
+        self,
+        core: Arc<Core>,
+        deliverer: Arc<dyn Deliverer>,
+        deadline: Timestamp,
+    ) -> Outcome {
+        let sending = Sending { core: &core, deliverer: &*deliverer, push: &self, deadline };
         match sending.run().await {
             Ok(answer) => Outcome::Answered(answer),
             Err(outcome) => outcome,
         }
     }
 }
+
+/// Why a SET was not sent whose authorization was there in the end, or would have been.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("it took longer than a push may")]
+struct TooLate;
 
 /// A push under way.
 struct Sending<'a> {
@@ -90,7 +96,8 @@ impl Sending<'_> {
         let opened = self.in_time(self.core.open_secret(&route.stream_id, secret)).await;
         match opened {
             Some(Ok(own)) => Ok(target.with_own(own)),
-            Some(Err(_)) | None => Err(Outcome::Hindered(Hindrance::Secret)),
+            Some(Err(cause)) => Err(self.hindered(Hindrance::Secret, &cause)),
+            None => Err(self.hindered(Hindrance::Secret, &TooLate)),
         }
     }
 
@@ -98,10 +105,16 @@ impl Sending<'_> {
         let asking = self.core.authorization.authorize(target, self.core.clock.now());
         match self.in_time(asking).await {
             Some(Ok(header)) => Ok(header),
-            Some(Err(AuthorizeError { .. })) | None => {
-                Err(Outcome::Hindered(Hindrance::Authorization))
-            }
+            Some(Err(cause)) => Err(self.hindered(Hindrance::Authorization, &cause)),
+            None => Err(self.hindered(Hindrance::Authorization, &TooLate)),
         }
+    }
+
+    /// The cause is for the operator, in the log; what is stored of it is its kind.
+    fn hindered(&self, what: Hindrance, cause: &(dyn StdError + 'static)) -> Outcome {
+        let stream_id = &self.push.route.stream_id;
+        diagnostics::tell(Told::NotSent { stream_id, what, cause });
+        Outcome::Hindered(what)
     }
 
     async fn is_renewed(&self, target: &PushTarget, header: Option<&AuthorizationHeader>) -> bool {
@@ -112,7 +125,12 @@ impl Sending<'_> {
 
     /// The deliverer minds the time; a clock that can sleep minds it too.
     async fn deliver(&self, header: Option<AuthorizationHeader>) -> Result<Answer, Outcome> {
-        let within = self.deadline.since(self.core.clock.now());
+        let now = self.core.clock.now();
+        if now >= self.deadline {
+            // The lease may be over, and the route another.
+            return Err(self.hindered(Hindrance::Authorization, &TooLate));
+        }
+        let within = self.deadline.since(now);
         let (endpoint, token) = (self.push.endpoint.clone(), Arc::clone(&self.push.token));
         let request = PushRequest::new(endpoint, header.clone(), token, within);
         let answer = self.in_time(self.deliverer.deliver(request)).await;

@@ -141,11 +141,11 @@ impl Transmitter {
         if !schedule.begin(now) {
             return Ok(());
         }
-        let next = [
-            self.pause_inactive(now).await?,
-            self.verify_streams(now).await?,
-            self.sweep(now).await?,
-        ];
+        // One kind that fails leaves the others their turn.
+        let paused = self.pause_inactive(now).await;
+        let verified = self.verify_streams(now).await;
+        let swept = self.sweep(now).await;
+        let next = [paused?, verified?, swept?];
         let next = next.into_iter().flatten().min().map(|next| next.max(now.after(SHORTEST)));
         schedule.end(next);
         Ok(())

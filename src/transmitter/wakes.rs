@@ -176,6 +176,17 @@ impl Wakes {
         }
     }
 
+    /// Wakes whoever waits for anything.
+    pub(super) fn wake_all(&self) {
+        let places = self.lock();
+        let polls = places.polls.values().flatten();
+        let waiting: Vec<_> = polls.chain(&places.pushers).cloned().collect();
+        drop(places);
+        for signal in waiting {
+            signal.set(RAISED);
+        }
+    }
+
     /// Wakes whoever waits for SETs of a stream to poll.
     pub(super) fn wake_polls(&self, stream: &StreamId) {
         let waiting = self.lock().polls.get(stream).cloned().unwrap_or_default();

@@ -12,10 +12,12 @@ use ssf_transmitter::hooks::{Notice, PauseCause};
 use ssf_transmitter::protocol::CreateStream;
 use ssf_transmitter::store::{Backlog, StreamOverview};
 use ssf_transmitter::stream::{AuthorizationHeader, StatusSetBy, StreamRecord, StreamStatus};
+use ssf_transmitter::testkit::VirtualClock;
 use ssf_transmitter::timestamp::Timestamp;
 use ssf_transmitter::transmitter::Config;
 
 use crate::drive::{Task, ready};
+use crate::paper::logged;
 use crate::world::{ISSUER, ONE, TWO, World, caller, push_to, seconds};
 
 /// Gives out tokens in a row, and says that a refused one can be replaced while there are more.
@@ -204,6 +206,39 @@ fn a_stream_whose_sets_cannot_be_sent_for_a_day_is_paused_and_holds_them_within_
     world.advance(Config::default().held.age);
     world.run_for(seconds(60));
     assert_eq!(ready(world.transmitter.totals()).unwrap().dead_by_held_limit, 1);
+}
+
+/// One that takes so long that the time of the push is over.
+#[derive(Debug)]
+struct Late(VirtualClock);
+
+#[async_trait]
+impl PushAuthorization for Late {
+    async fn authorize(
+        &self,
+        _target: &PushTarget,
+        now: Timestamp,
+    ) -> Result<Option<AuthorizationHeader>, AuthorizeError> {
+        self.0.set(now.after(seconds(15)));
+        Ok(None)
+    }
+}
+
+// P3: the lease was checked before; by now it may be over.
+#[test]
+fn nothing_is_sent_whose_time_is_over_when_its_authorization_comes() {
+    let mut world = World::new();
+    let clock = world.clock.clone();
+    world.restart(|builder| builder.with_push_authorization(Late(clock)));
+    let stream = world.push_stream(ONE);
+    world.emit("user", "a");
+    let ((), log) = logged(|| assert_eq!(world.run_once().returned, 1));
+    assert_eq!(world.pushes_to(ONE).len(), 0);
+    let error = world.overview(&stream).health.last_error.unwrap();
+    assert_eq!(error.what, "not sent: no authorization");
+    // The operator finds the cause in the log.
+    let logged = log.lines().find(|line| line.contains("SET not sent")).unwrap();
+    assert!(logged.contains("it took longer than a push may"), "{logged}");
 }
 
 #[test]

@@ -11,11 +11,12 @@ use ssf_transmitter::id::{Issuer, Owner, StreamId};
 use ssf_transmitter::routing::Interest;
 use ssf_transmitter::store::memory::MemoryStore;
 use ssf_transmitter::store::{
-    Acknowledged, Acknowledgement, Activity, Change, ChangeMark, ClaimRequest, Claims, DeadLetter,
-    Deleted, GiveUpHeld, HandOut, HandOutRequest, HeldStream, KeepToken, Kept, LetterQuery,
-    NewVerification, OperatorStore, Outbox, Overdue, ReceiverStore, Redrive, Redriven, SettleBatch,
-    SettleReport, StoreError, StreamOverview, StreamStore, StreamUpdate, SubjectChange,
-    SweepRequest, Swept, Totals, VerificationQueued, Watched, WorkerStore,
+    Acknowledged, Acknowledgement, Activity, Append, Appended, Candidate, CandidateQuery, Change,
+    ChangeMark, ClaimRequest, Claims, DeadLetter, Deleted, GiveUpHeld, HandOut, HandOutRequest,
+    HeldStream, KeepToken, Kept, LetterQuery, NewVerification, OperatorStore, Outbox, Overdue,
+    ReceiverStore, Redrive, Redriven, SettleBatch, SettleReport, StoreError, StreamOverview,
+    StreamStore, StreamUpdate, SubjectChange, SweepRequest, Swept, Totals, VerificationQueued,
+    Watched, WorkerStore,
 };
 use ssf_transmitter::stream::{StreamQuota, StreamRecord};
 use ssf_transmitter::timestamp::Timestamp;
@@ -33,6 +34,7 @@ struct State {
     inner: MemoryStore,
     calls: AtomicUsize,
     failing: Mutex<Option<Call>>,
+    failing_once: Mutex<Option<Call>>,
     hanging: Mutex<Option<Call>>,
     /// Whether there are other processes, and how many changes they made.
     elsewhere: Mutex<Elsewhere>,
@@ -40,6 +42,8 @@ struct State {
     after: Mutex<Option<(Call, Act)>>,
     conflicting: AtomicBool,
     losing: AtomicBool,
+    /// A call that is done and gets no answer.
+    silent: Mutex<Option<Call>>,
 }
 
 /// What the store says of other processes.
@@ -66,12 +70,21 @@ pub(crate) enum Call {
     HandOut,
     Idle,
     Held,
+    Verify,
+    Redrive,
+    Append,
+    Sweep,
 }
 
 impl FlakyStore {
     /// From now on that call fails, and no other.
     pub(crate) fn fail(&self, call: Call) {
         *lock(&self.0.failing) = Some(call);
+    }
+
+    /// The next such call fails.
+    pub(crate) fn fail_once(&self, call: Call) {
+        *lock(&self.0.failing_once) = Some(call);
     }
 
     pub(crate) fn mend(&self) {
@@ -91,6 +104,18 @@ impl FlakyStore {
     /// From now on that call gets no answer.
     pub(crate) fn hang(&self, call: Call) {
         *lock(&self.0.hanging) = Some(call);
+    }
+
+    /// From now on that call is done, and nobody is told.
+    pub(crate) fn silence(&self, call: Call) {
+        *lock(&self.0.silent) = Some(call);
+    }
+
+    async fn told<T>(&self, call: Call, answer: T) -> T {
+        if *lock(&self.0.silent) == Some(call) {
+            pending::<()>().await;
+        }
+        answer
     }
 
     /// There are no other processes.
@@ -132,7 +157,8 @@ impl FlakyStore {
         if *lock(&self.0.hanging) == Some(call) {
             pending::<()>().await;
         }
-        if *lock(&self.0.failing) == Some(call) {
+        let once = lock(&self.0.failing_once).take_if(|failing| *failing == call);
+        if once.is_some() || *lock(&self.0.failing) == Some(call) {
             return Err(StoreError::Unavailable("connection refused".into()));
         }
         Ok(())
@@ -208,7 +234,8 @@ impl ReceiverStore for FlakyStore {
         stream: &StreamId,
         verification: NewVerification,
     ) -> Result<VerificationQueued, StoreError> {
-        self.inner().queue_verification(issuer, owner, stream, verification).await
+        let queued = self.inner().queue_verification(issuer, owner, stream, verification).await;
+        self.told(Call::Verify, queued).await
     }
 
     async fn acknowledge(
@@ -307,6 +334,7 @@ impl WorkerStore for FlakyStore {
     }
 
     async fn sweep(&self, request: SweepRequest) -> Result<Swept, StoreError> {
+        self.check(Call::Sweep).await?;
         self.inner().sweep(request).await
     }
 
@@ -404,7 +432,8 @@ impl OperatorStore for FlakyStore {
         stream: &StreamId,
         redrive: Redrive,
     ) -> Result<Vec<Redriven>, StoreError> {
-        self.inner().redrive(issuer, stream, redrive).await
+        let redriven = self.inner().redrive(issuer, stream, redrive).await;
+        self.told(Call::Redrive, redriven).await
     }
 
     async fn totals(&self, issuer: &Issuer) -> Result<Totals, StoreError> {
@@ -414,6 +443,23 @@ impl OperatorStore for FlakyStore {
 
 impl StreamStore for FlakyStore {
     fn outbox(&self) -> Box<dyn Outbox + '_> {
-        self.inner().outbox()
+        Box::new(FlakyOutbox { store: self, inner: self.inner().outbox() })
+    }
+}
+
+struct FlakyOutbox<'a> {
+    store: &'a FlakyStore,
+    inner: Box<dyn Outbox + 'a>,
+}
+
+#[async_trait]
+impl Outbox for FlakyOutbox<'_> {
+    async fn candidates(&mut self, query: &CandidateQuery) -> Result<Vec<Candidate>, StoreError> {
+        self.inner.candidates(query).await
+    }
+
+    async fn append(&mut self, append: Append) -> Result<Appended, StoreError> {
+        let appended = self.inner.append(append).await;
+        self.store.told(Call::Append, appended).await
     }
 }

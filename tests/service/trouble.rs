@@ -3,17 +3,21 @@
 use std::sync::Mutex;
 
 use ssf_transmitter::clock::Clock;
+use ssf_transmitter::deliver::PushResponse;
 use ssf_transmitter::error::Error;
 use ssf_transmitter::id::{Issuer, StreamId};
-use ssf_transmitter::protocol::{CreateStream, PollRequest, Refusal, RequestedDelivery};
-use ssf_transmitter::store::StoreError;
+use ssf_transmitter::outbox::PollError;
+use ssf_transmitter::protocol::{
+    CreateStream, PollRequest, Refusal, RequestedDelivery, VerificationRequest,
+};
+use ssf_transmitter::store::{LetterFilter, StoreError};
 use ssf_transmitter::stream::StreamStatus;
 use ssf_transmitter::testkit::SeededEntropy;
 use ssf_transmitter::transmitter::Transmitter;
 
 use crate::drive::{Task, ready};
 use crate::flaky::{Call, FlakyStore};
-use crate::world::{ISSUER, ONE, START, World, caller, event, labels, push_to, seconds};
+use crate::world::{ISSUER, ONE, START, TWO, World, caller, event, labels, push_to, seconds};
 
 /// A transmitter over a flaky store, with everything else of a world.
 struct Flaky {
@@ -174,4 +178,85 @@ fn a_push_under_way_ends_also_when_nobody_knows_whether_its_stream_changed() {
     run.step();
     assert_eq!(flaky.world.receiver.running(), 0);
     assert_eq!(run.output().unwrap().returned, 1);
+}
+
+#[test]
+fn upkeep_that_fails_keeps_nobody_from_pushing() {
+    let flaky = Flaky::new();
+    flaky.stream(push_to(ONE, None));
+    flaky.emit("user", "a");
+    flaky.store.fail(Call::Sweep);
+    assert!(is_unavailable(&ready(flaky.transmitter.run_once()).unwrap_err()));
+    assert_eq!((flaky.world.sent(), flaky.delivered()), (vec!["a".to_owned()], 1));
+}
+
+#[test]
+fn a_settling_that_fails_once_is_done_at_the_next_end_of_a_push() {
+    let flaky = Flaky::new();
+    flaky.stream(push_to(ONE, None));
+    flaky.stream(push_to(TWO, None));
+    flaky.emit("user", "a");
+    flaky.world.receiver.hold(TWO);
+    flaky.store.fail_once(Call::Settle);
+    let mut run = Task::start(flaky.transmitter.run_once());
+    assert_eq!(flaky.delivered(), 0);
+    flaky.world.receiver.release(TWO);
+    run.step();
+    assert_eq!(run.output().unwrap().delivered, 2, "the push that went on was not dropped");
+    assert_eq!((flaky.delivered(), flaky.world.sent().len()), (2, 2));
+}
+
+#[test]
+fn what_was_answered_does_not_go_back_as_if_it_had_not_been() {
+    let flaky = Flaky::new();
+    let stream = flaky.stream(push_to(ONE, None));
+    flaky.emit("user", "a");
+    flaky.world.receiver.then(ONE, Ok(PushResponse::new(503)));
+    flaky.world.receiver.hold(ONE);
+    let stop = async {
+        flaky.world.clock.sleep_until(START.after(seconds(5))).await;
+    };
+    let mut run = Task::start(flaky.transmitter.run(stop, seconds(10), |_| ()));
+    flaky.world.pass(seconds(5), &mut run);
+    flaky.store.fail_once(Call::Settle);
+    flaky.world.receiver.release(ONE);
+    run.step();
+    run.output().unwrap();
+    let health = ready(flaky.transmitter.overview(&stream)).unwrap().health;
+    assert_eq!(health.last_error.map(|error| error.what).as_deref(), Some("503"));
+}
+
+#[test]
+fn who_waits_looks_also_when_the_caller_hangs_up_after_the_commit() {
+    for call in [Call::Append, Call::Verify, Call::Redrive] {
+        let flaky = Flaky::new();
+        flaky.store.alone();
+        let stream = flaky.stream(RequestedDelivery::Poll);
+        let (receivers, caller) = (flaky.transmitter.receivers(), caller());
+        if call == Call::Redrive {
+            flaky.emit("user", "a");
+            let polled = receivers.poll(&caller, &stream, PollRequest::default());
+            let (jti, _) = ready(polled).unwrap().sets.remove(0);
+            let mut refuse = PollRequest::default();
+            refuse.errors = vec![(jti, PollError::new("invalid_key".to_owned(), None))];
+            refuse.max_events = Some(0);
+            ready(receivers.poll(&caller, &stream, refuse)).unwrap();
+        }
+        let mut poll = Task::start(receivers.poll(&caller, &stream, PollRequest::default()));
+        assert!(poll.waits(), "{call:?}");
+        flaky.store.silence(call);
+        match call {
+            Call::Append => drop(Task::start(flaky.transmitter.emit(event("user", "a")))),
+            Call::Verify => {
+                let request = VerificationRequest::new(stream.clone(), None);
+                drop(Task::start(receivers.verify(&caller, request)));
+            }
+            _ => {
+                let redrive = flaky.transmitter.redrive(&stream, LetterFilter::default());
+                drop(Task::start(redrive));
+            }
+        }
+        poll.step();
+        assert_eq!(poll.output().unwrap().sets.len(), 1, "{call:?}");
+    }
 }

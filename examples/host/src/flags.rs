@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::builder::BoolishValueParser;
 use ssf_transmitter::auth::Caller;
 use ssf_transmitter::id::{Audience, ClientId, Issuer, Owner, Scope, TenantId};
 use ssf_transmitter::limit::quota::Quota;
+use ssf_transmitter::outbox::{BeyondLimit, HeldLimits};
 use ssf_transmitter::protocol::Profile;
 use ssf_transmitter::secret::Secret;
 use ssf_transmitter::stream::DefaultSubjects;
@@ -61,8 +63,37 @@ pub struct Flags {
     #[arg(long, env = "SSF_POLL_TIMEOUT", default_value = "25", value_parser = seconds)]
     pub poll_timeout: Duration,
 
+    /// How long what one poll was answered with no other poll is, in seconds: for receivers that
+    /// poll in parallel. Default: every poll gets all that is not acknowledged.
+    #[arg(long, env = "SSF_VISIBILITY_WINDOW", value_parser = seconds)]
+    pub visibility_window: Option<Duration>,
+
+    /// After how many seconds without a verification the transmitter starts one. Default: never.
+    #[arg(long, env = "SSF_VERIFICATION_INTERVAL", value_parser = seconds)]
+    pub verification_interval: Option<Duration>,
+
+    /// How long events go on after a receiver removed their subject, in seconds.
+    #[arg(long, env = "SSF_REMOVAL_GRACE", default_value = "0", value_parser = seconds)]
+    pub removal_grace: Duration,
+
+    /// How many SETs a stream may hold that nobody is being sent.
+    #[arg(long, env = "SSF_HELD_ENTRIES", default_value_t = HeldLimits::default().entries)]
+    held_entries: u64,
+
+    /// How long one of them may wait, in seconds. Default: 30 days.
+    #[arg(long, env = "SSF_HELD_AGE", value_parser = seconds)]
+    held_age: Option<Duration>,
+
+    /// How many bytes of claims they may have together.
+    #[arg(long, env = "SSF_HELD_BYTES", default_value_t = HeldLimits::default().bytes)]
+    held_bytes: u64,
+
+    /// What happens beyond: the oldest go to dead letters, or the stream is disabled.
+    #[arg(long, env = "SSF_HELD_BEYOND", default_value = "give-up-oldest")]
+    held_beyond: Beyond,
+
     /// Lets push targets be loopback and private addresses and plain http. For tests only.
-    #[arg(long, env = "SSF_ALLOW_PRIVATE_PUSH")]
+    #[arg(long, env = "SSF_ALLOW_PRIVATE_PUSH", value_parser = BoolishValueParser::new())]
     pub allow_private_push: bool,
 
     /// An extra trust root for push, in PEM.
@@ -116,6 +147,26 @@ impl Flags {
         }
         profile
     }
+
+    /// What a stream may hold.
+    #[must_use]
+    pub fn held(&self) -> HeldLimits {
+        let mut held = HeldLimits::default();
+        (held.entries, held.bytes) = (self.held_entries, self.held_bytes);
+        held.age = self.held_age.unwrap_or(held.age);
+        held.beyond = match self.held_beyond {
+            Beyond::GiveUpOldest => BeyondLimit::GiveUpOldest,
+            Beyond::DisableStream => BeyondLimit::DisableStream,
+        };
+        held
+    }
+}
+
+/// What happens to a stream that holds more than it may.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Beyond {
+    GiveUpOldest,
+    DisableStream,
 }
 
 /// The profiles that come with the library.
@@ -249,6 +300,15 @@ mod tests {
         assert_eq!(interval(&["--profile", "sailpoint"]), Duration::from_secs(300));
         let given = ["--profile", "sailpoint", "--min-verification-interval", "0.5"];
         assert_eq!(interval(&given), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn what_a_stream_may_hold_is_as_by_default_unless_given() {
+        assert_eq!(parse([]).unwrap().held(), HeldLimits::default());
+        let given = ["--held-entries=5", "--held-age=1.5", "--held-bytes=7"];
+        let held = parse(given.into_iter().chain(["--held-beyond=disable-stream"])).unwrap().held();
+        assert_eq!((held.entries, held.age, held.bytes), (5, Duration::from_millis(1500), 7));
+        assert_eq!(held.beyond, BeyondLimit::DisableStream);
     }
 
     #[test]

@@ -48,6 +48,10 @@ pub fn transmitter(
     config.default_subjects = flags.default_subjects;
     config.inactivity_timeout = flags.inactivity_timeout;
     config.poll_timeout = flags.poll_timeout;
+    config.visibility_window = flags.visibility_window;
+    config.verification_interval = flags.verification_interval;
+    config.removal_grace = flags.removal_grace;
+    config.held = flags.held();
     config.lease = flags.lease;
     config.push_deadline = flags.push_deadline;
 

@@ -7,13 +7,12 @@ use tokio::process::{Child, Command};
 
 use crate::http::Client;
 
-/// The receiver that the test speaks for, the operator's token, what lets the receiver be on this
-/// machine, and polls that wait for longer than the test would.
-const FLAGS: [&str; 6] = [
+/// The receiver that the test speaks for, the operator's token, and polls that wait for longer than
+/// the test would.
+const FLAGS: [&str; 5] = [
     "--listen=127.0.0.1:0",
     "--receiver=rp=t0ken,aud=https://rp.example",
     "--admin-token=adm1n",
-    "--allow-private-push",
     "--poll-timeout=600",
     "--min-verification-interval=0",
 ];
@@ -29,6 +28,8 @@ impl Server {
         let mut process = Command::new(program)
             .args(FLAGS)
             .args(more)
+            // Lets the receiver be on this machine; as a variable, which a flag may be as well.
+            .env("SSF_ALLOW_PRIVATE_PUSH", "1")
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
