@@ -22,7 +22,8 @@ use crate::timestamp::Timestamp;
 ///    reported; its entry was never accepted.
 /// 4. With an idempotency key that was used before, `append` stores nothing and returns the result
 ///    of the first time, also when the two run at the same time. Keys are kept until
-///    [`WorkerStore::sweep`](super::WorkerStore::sweep) removes them.
+///    [`WorkerStore::sweep`](super::WorkerStore::sweep) removes them; they count from `append.now`,
+///    also when the host's transaction commits much later.
 /// 5. Entries are accepted when `append` commits: at once, or with the host's transaction.
 #[async_trait]
 pub trait Outbox: Send {

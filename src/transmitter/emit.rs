@@ -57,6 +57,10 @@ impl Transmitter {
     /// Emits an event into an outbox of the host's choice, such as one that shares the host's own
     /// transaction. The SETs are committed when that is; call [`wake`](Self::wake) then.
     ///
+    /// An idempotency key counts from here: a transaction that lasts longer than
+    /// [`Config::keep_idempotency_keys`](super::Config::keep_idempotency_keys) commits a key that is
+    /// about to be removed, and its repetition would be a second event.
+    ///
     /// # Errors
     /// Like [`emit`](Self::emit).
     pub async fn emit_in(&self, outbox: &mut dyn Outbox, event: Event) -> Result<Emission, Error> {

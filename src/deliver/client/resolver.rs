@@ -48,7 +48,9 @@ impl<T: Resolver + ?Sized> Resolver for Arc<T> {
 }
 
 /// The operating system's resolver: the default. It asks the system each time; a host that pushes
-/// much to names should have a caching resolver on the machine, or bring its own.
+/// much to names should have a caching resolver on the machine, or bring its own. A question that the
+/// system does not answer keeps a thread of tokio's blocking pool until the system gives up, which
+/// may be long after the push that asked has failed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemResolver;
 

@@ -39,9 +39,10 @@ pub(super) struct Backlog {
     by_key: BTreeSet<(OrderKey, u64)>,
     ordinary_bytes: u64,
     heads_at_once: BTreeSet<u64>,
-    /// Those of them that have a token: they were handed back.
-    signed_at_once: BTreeSet<u64>,
     heads_later: BTreeSet<(Timestamp, u64)>,
+    /// The heads whose kept token is to be sent, by its key, and by when they can be claimed: at
+    /// once comes first.
+    signed: BTreeMap<KeyId, BTreeSet<(Option<Timestamp>, u64)>>,
     updates: BTreeSet<u64>,
     verification: Option<u64>,
     leases: BTreeSet<(Timestamp, u64)>,
@@ -94,8 +95,23 @@ impl Backlog {
         self.entry(*self.by_jti.get(jti)?)
     }
 
-    pub(super) fn get_mut(&mut self, jti: &Jti) -> Option<&mut Entry> {
-        self.entries.get_mut(self.by_jti.get(jti)?).map(Box::as_mut)
+    /// Changes the token of an entry, or whatever else its place in line may depend on.
+    pub(super) fn change<T>(
+        &mut self,
+        jti: &Jti,
+        change: impl FnOnce(&mut Entry) -> T,
+    ) -> Option<T> {
+        let number = *self.by_jti.get(jti)?;
+        let key = self.entries.get(&number)?.order_key.as_ref();
+        let is_listed = key.is_none_or(|key| self.head(key) == Some(number));
+        if is_listed {
+            self.unlist(number);
+        }
+        let changed = change(self.entries.get_mut(&number)?);
+        if is_listed {
+            self.list(number);
+        }
+        Some(changed)
     }
 
     /// Ordinary entries, oldest first.
@@ -279,10 +295,8 @@ impl Backlog {
     /// The first head that one of these keys signed: one that can be claimed at once, or the one
     /// whose time comes first.
     pub(super) fn first_signed(&self, keys: &[KeyId]) -> Option<&Entry> {
-        let later = self.heads_later.iter().map(|(_, number)| number);
-        let entries = self.signed_at_once.iter().chain(later);
-        let mut entries = entries.filter_map(|number| self.entry(*number));
-        entries.find(|entry| entry.is_signed_by(keys))
+        let firsts = keys.iter().filter_map(|key| self.signed.get(key)?.first());
+        self.entry(firsts.min()?.1)
     }
 
     /// When fewer than `most` ordinary entries are held.
@@ -335,12 +349,12 @@ impl Backlog {
     /// Enters an entry, a head or a control entry, in the lists by time.
     fn list(&mut self, number: u64) {
         let Some(entry) = self.entries.get(&number) else { return };
+        if let Some(kid) = entry.signed_by() {
+            self.signed.entry(kid.clone()).or_default().insert((entry.life.due(), number));
+        }
         match (entry.life.due(), &entry.order_key) {
             (None, Some(_)) => {
                 self.heads_at_once.insert(number);
-                if entry.token.is_some() {
-                    self.signed_at_once.insert(number);
-                }
             }
             (Some(at), Some(_)) => {
                 self.heads_later.insert((at, number));
@@ -358,7 +372,14 @@ impl Backlog {
     fn unlist(&mut self, number: u64) {
         let Some(entry) = self.entries.get(&number) else { return };
         self.heads_at_once.remove(&number);
-        self.signed_at_once.remove(&number);
+        if let Some(kid) = entry.signed_by()
+            && let Some(signed) = self.signed.get_mut(kid)
+        {
+            signed.remove(&(entry.life.due(), number));
+            if signed.is_empty() {
+                self.signed.remove(kid);
+            }
+        }
         if let Some(at) = entry.life.due() {
             self.heads_later.remove(&(at, number));
             self.leases.remove(&(at, number));
@@ -391,8 +412,18 @@ impl Entry {
     }
 
     fn is_signed_by(&self, keys: &[KeyId]) -> bool {
-        let kept = self.life.signature == Signature::Kept;
-        kept && self.token.as_ref().is_some_and(|token| keys.contains(&token.kid))
+        self.kept_by().is_some_and(|kid| keys.contains(kid))
+    }
+
+    /// The key of the kept token, if that is to be sent.
+    fn kept_by(&self) -> Option<&KeyId> {
+        let token = self.token.as_ref().filter(|_| self.life.signature == Signature::Kept);
+        token.map(|token| &token.kid)
+    }
+
+    /// The same for an ordinary entry.
+    fn signed_by(&self) -> Option<&KeyId> {
+        self.kept_by().filter(|_| self.order_key.is_some())
     }
 
     /// Where it is in its life.
@@ -484,6 +515,41 @@ pub(super) mod tests {
         assert_eq!((backlog.len(), backlog.by_jti.capacity(), backlog.by_key.len()), (0, 0, 0));
         assert_eq!((backlog.heads_due(), backlog.leases.len()), (Due::Never, 0));
         assert_eq!(backlog.ordinary_bytes(), 0);
+    }
+
+    // Worker 4, 14: nor, while the keys rest, on those that no key signed, or one that is retired.
+    #[test]
+    fn a_head_that_was_signed_is_found_at_once() {
+        let mut backlog = Backlog::default();
+        let [good, old] = ["good", "old"].map(|kid| KeyId::parse(kid).unwrap());
+        let at = |seconds| State::Retrying { at: Timestamp::from_seconds(seconds) };
+        let keep = |backlog: &mut Backlog, jti: &Jti, kid: &KeyId| {
+            let token = KeptToken::new("t".into(), kid.clone());
+            backlog.change(jti, |entry| entry.token = Some(token)).unwrap();
+        };
+        for n in 0..1000 {
+            let jti = push(&mut backlog, &format!("other-{n}"), &n.to_string());
+            backlog.live_on(&jti, in_state(at(1)));
+            if n % 2 == 0 {
+                keep(&mut backlog, &jti, &old);
+            }
+        }
+        for (set, seconds) in [("later", 9), ("sooner", 5)] {
+            let jti = push(&mut backlog, set, set);
+            backlog.live_on(&jti, in_state(at(seconds)));
+            keep(&mut backlog, &jti, &good);
+        }
+        let first = |backlog: &Backlog| {
+            let before = READ.get();
+            let first = backlog.first_signed(std::slice::from_ref(&good));
+            (first.map(|entry| entry.jti.to_string()), READ.get() - before)
+        };
+        assert_eq!(first(&backlog), (Some("sooner".to_owned()), 1));
+        let sooner = Jti::parse("sooner").unwrap();
+        backlog.live_on(&sooner, Life { signature: Signature::OfCurrentKey, ..in_state(at(5)) });
+        assert_eq!(first(&backlog), (Some("later".to_owned()), 1));
+        backlog.remove(&Jti::parse("later").unwrap());
+        assert_eq!((first(&backlog), backlog.signed.len()), ((None, 0), 1));
     }
 
     #[test]

@@ -346,17 +346,21 @@ impl Stream {
     /// Keeps a token, unless an earlier one counts.
     pub(super) fn keep(&mut self, new: KeepToken) -> Kept {
         let (status, set_by) = (self.record.status, self.record.status_set_by);
-        let Some(entry) = self.backlog.get_mut(&new.jti) else { return Kept::Gone };
+        let Some(entry) = self.backlog.get(&new.jti) else { return Kept::Gone };
         if entry.life().fence != new.fence || !may_leave(status, set_by, entry.lane) {
             return Kept::Gone;
         }
-        entry.first_attempt.get_or_insert(new.at);
-        let before = entry.token.take();
-        let had = before.is_some();
-        let earlier = before.filter(|token| Some(&token.kid) != new.replaces.as_ref());
-        self.totals.tokens_replaced += u64::from(had && earlier.is_none());
-        let token = earlier.unwrap_or(new.token);
-        entry.token = Some(token.clone());
+        let kept = self.backlog.change(&new.jti, |entry| {
+            entry.first_attempt.get_or_insert(new.at);
+            let before = entry.token.take();
+            let had = before.is_some();
+            let earlier = before.filter(|token| Some(&token.kid) != new.replaces.as_ref());
+            let replaced = had && earlier.is_none();
+            let token = entry.token.insert(earlier.unwrap_or(new.token));
+            (token.clone(), replaced)
+        });
+        let Some((token, replaced)) = kept else { return Kept::Gone };
+        self.totals.tokens_replaced += u64::from(replaced);
         Kept::Token { token, route: Arc::clone(&self.route) }
     }
 
