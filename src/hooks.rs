@@ -31,7 +31,8 @@ use crate::outbox::{DeadLetterReason, HeldLimit};
 /// }
 /// ```
 pub trait SupportedEvents: fmt::Debug + Send + Sync + 'static {
-    /// The types this receiver may have.
+    /// The types this receiver may have. Those of control SETs
+    /// ([`is_control`](crate::event::types::is_control)) are left out: streams get these anyway.
     fn supported_for(&self, owner: &Owner) -> Vec<EventType>;
 }
 

@@ -1,7 +1,8 @@
 //! The events of SSF 1.0 about streams themselves.
 //!
 //! The transmitter sends them on its own account, as control SETs of a stream; a host needs them to
-//! read what it was sent, or to compare.
+//! read what it was sent, or to compare. One that a host emits is checked like any other and reaches
+//! nobody: it would be about a stream, and at most that stream may get it (SSF 1.0 §8.1.4.1, §8.1.5).
 
 use super::define::event;
 use crate::stream::StreamStatus;

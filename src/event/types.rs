@@ -72,6 +72,15 @@ event_types! { "https://schemas.openid.net/secevent/ssf/event-type/":
     stream_updated, STREAM_UPDATED = "stream-updated";
 }
 
+/// Whether the transmitter alone sends events of that type: control SETs, whose subject is the stream
+/// they go to (SSF 1.0 §8.1.4.1, §8.1.5).
+///
+/// No stream delivers such a type, even where a host supports it: an emission of one reaches nobody.
+#[must_use]
+pub fn is_control(event_type: &EventType) -> bool {
+    [VERIFICATION, STREAM_UPDATED].contains(&event_type.as_str())
+}
+
 event_types! { "urn:ietf:params:scim:event:":
     /// RFC 9967 §2.3.1.
     feed_add, FEED_ADD = "feed:add";

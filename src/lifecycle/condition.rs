@@ -384,7 +384,7 @@ impl Reader {
     /// in a type would otherwise send events that nobody asked for.
     fn event_type(&mut self, value: &Value, at: &Place, own: &[EventType]) -> Option<EventType> {
         let event_type = self.id(value, at, |text| EventType::parse(text))?;
-        if [types::verification(), types::stream_updated()].contains(&event_type) {
+        if types::is_control(&event_type) {
             self.note(at, DocumentProblem::ControlEvent);
             return None;
         }

@@ -80,10 +80,8 @@ impl Transmitter {
         event: &Event,
         now: Timestamp,
     ) -> Result<Append, Error> {
-        event::check(event.event_type(), event.members(), event.subject())?;
         let core = &self.core;
-        let txn = event.txn().cloned().unwrap_or_else(|| self.new_txn(now));
-        let body = SetBody::new(now, &txn, event.subject(), event.event_type(), event.members())?;
+        let (txn, body) = self.body_of(event, now)?;
         let query = CandidateQuery::new(
             core.issuer.clone(),
             event.event_type().clone(),
@@ -123,6 +121,14 @@ impl Transmitter {
     /// To be held while SETs are committed.
     pub(crate) fn committing(&self) -> Committing<'_> {
         self.core.committing()
+    }
+
+    /// The transaction of an event and its claims, if it may be emitted at all.
+    pub(super) fn body_of(&self, event: &Event, now: Timestamp) -> Result<(Txn, SetBody), Error> {
+        event::check(event.event_type(), event.members(), event.subject())?;
+        let txn = event.txn().cloned().unwrap_or_else(|| self.new_txn(now));
+        let body = SetBody::new(now, &txn, event.subject(), event.event_type(), event.members())?;
+        Ok((txn, body))
     }
 
     /// The outbox that commits each append on its own.

@@ -14,9 +14,11 @@ impl Transmitter {
     /// What would become of the event at that stream, if it were emitted now. Nothing is.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], or another error of the store.
+    /// Those of [`emit`](Self::emit) for an event that it would refuse, [`StoreError::NotFound`], or
+    /// another error of the store.
     pub async fn explain(&self, event: &Event, stream: &StreamId) -> Result<Explanation, Error> {
         let (issuer, now) = (&self.core.issuer, self.core.clock.now());
+        self.body_of(event, now)?;
         let record = self.store.find_stream(issuer, stream).await?;
         let interest = self.store.interest(issuer, stream, event.subject(), now).await?;
         Ok(self.rule(event, &record, interest))
@@ -27,13 +29,14 @@ impl Transmitter {
     /// it). A record that was read from the store and is out of date is stopped by its generation.
     ///
     /// # Errors
-    /// An error of the store.
+    /// Those of [`emit`](Self::emit) for an event that it would refuse, or an error of the store.
     pub async fn explain_hypothetical(
         &self,
         event: &Event,
         record: &StreamRecord,
         listed: &[Subject],
     ) -> Result<Explanation, Error> {
+        self.body_of(event, self.core.clock.now())?;
         match self.store.find_stream(&self.core.issuer, &record.stream_id).await {
             Ok(now) if now.generation != record.generation => {
                 return Ok(Explanation::Stopped(StoppedBy::Generation));

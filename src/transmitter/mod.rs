@@ -221,7 +221,8 @@ impl Core {
 
     /// Runs `with` in the context that an owner's streams are shown and changed in.
     fn with_context<T>(&self, owner: &Owner, with: impl FnOnce(&StreamContext<'_>) -> T) -> T {
-        let supported = self.events.supported_for(owner);
+        let mut supported = self.events.supported_for(owner);
+        supported.retain(|event_type| !types::is_control(event_type));
         let timeout = self.config.inactivity_timeout;
         with(&StreamContext::new(&self.profile, &self.paths, &supported, timeout))
     }

@@ -1,6 +1,10 @@
 //! Which events reach which streams: explanations, vetoes, removals that take effect later.
 
+use std::sync::Arc;
+
+use serde_json::json;
 use ssf_transmitter::Transmitter;
+use ssf_transmitter::event::ssf::{StreamUpdated, Verification};
 use ssf_transmitter::event::{Event, types};
 use ssf_transmitter::hooks::{Sharing, SharingPolicy};
 use ssf_transmitter::id::{Issuer, Owner, StreamId};
@@ -8,6 +12,7 @@ use ssf_transmitter::protocol::{CreateStream, RequestedDelivery};
 use ssf_transmitter::routing::{Explanation, StoppedBy};
 use ssf_transmitter::store::OperatorStore;
 use ssf_transmitter::stream::{DefaultSubjects, StreamStatus};
+use ssf_transmitter::subject::Subject;
 
 use crate::drive::ready;
 use crate::world::{ISSUER, World, caller, caller_of, event, seconds, subject};
@@ -45,6 +50,48 @@ fn what_is_explained_is_what_an_emission_does() {
     assert_eq!(explain(&world, &about, &stream), stopped(StoppedBy::Status));
     // Nothing of it was an emission.
     assert_eq!(world.totals().accepted, 1);
+}
+
+#[test]
+fn an_event_that_an_emission_would_refuse_is_refused_by_an_explanation() {
+    let world = World::new();
+    let stream = world.poll_stream();
+    let record = ready(world.store.find_stream(&Issuer::parse(ISSUER).unwrap(), &stream)).unwrap();
+    let revoked = || event("user", "a");
+    for (event, fault) in [
+        (revoked().with_member("reason_admin", json!({"en": ""})), "reason_admin.en"),
+        (revoked().with_member("x", "y".repeat(70_000)), "TooLarge"),
+    ] {
+        let told = [
+            ready(world.transmitter.emit(event.clone())).unwrap_err(),
+            ready(world.transmitter.explain(&event, &stream)).unwrap_err(),
+            ready(world.transmitter.explain_hypothetical(&event, &record, &[])).unwrap_err(),
+        ]
+        .map(|error| format!("{error:?}"));
+        assert!(told.iter().all(|told| told.contains(fault)), "{told:?}");
+    }
+}
+
+/// A host that supports the types of control SETs supports nothing more by that.
+#[test]
+fn a_control_event_that_a_host_emits_reaches_nobody_ssf_1_0_8_1_4_1() {
+    let world = World::new();
+    let supported = vec![types::verification(), types::stream_updated(), types::session_revoked()];
+    let builder = Transmitter::builder(
+        Issuer::parse(ISSUER).unwrap(),
+        Arc::clone(&world.store),
+        world.keys.clone(),
+    );
+    let transmitter = builder.with_supported_events(supported).build().unwrap();
+    let create = CreateStream::new(RequestedDelivery::Poll);
+    let created = ready(transmitter.receivers().create_stream(&caller(), create)).unwrap();
+    assert_eq!(created.events_delivered, [types::session_revoked()]);
+    for about in [Subject::of_stream(&created.stream_id), subject("user")] {
+        let updated = Event::of(&StreamUpdated::new(StreamStatus::Paused), about.clone()).unwrap();
+        for control in [updated, Event::of(&Verification::new(), about).unwrap()] {
+            assert_eq!(ready(transmitter.emit(control)).unwrap().sets, []);
+        }
+    }
 }
 
 #[test]

@@ -133,7 +133,7 @@ impl Admin {
         let path: Vec<&str> = path.split('/').collect();
         match (request.method().as_str(), path.as_slice()) {
             ("POST", ["events"]) => self.emit(request).await,
-            ("POST", ["explain"]) => explain::answer(&self.transmitter, request.body()).await,
+            ("POST", ["explain"]) => explain::answer(&self.transmitter, request).await,
             ("GET", ["streams"]) => self.list().await,
             ("POST", ["streams", id, "status"]) => self.set_status(id, request.body()).await,
             ("GET", ["streams", id, "dead-letters"]) => {
@@ -191,14 +191,40 @@ fn stranger() -> Response<Bytes> {
     with(refused.answer(), WWW_AUTHENTICATE, "Bearer realm=\"admin\"")
 }
 
+/// An event as the operator writes it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewEvent {
+pub(crate) struct NewEvent {
     subject: Value,
     event_type: EventType,
     event: Map<String, Value>,
     txn: Option<Txn>,
     order_key: Option<OrderKey>,
+}
+
+impl NewEvent {
+    /// The event, under the idempotency key of the request if that has one.
+    pub(crate) fn read(self, headers: &HeaderMap) -> Result<Event, Refused> {
+        let subject = subject("subject", &self.subject)?;
+        let mut event = Event::new(self.event_type, subject).with_members(self.event);
+        if let Some(txn) = self.txn {
+            event = event.with_txn(txn);
+        }
+        if let Some(key) = self.order_key {
+            event = event.with_order_key(key);
+        }
+        if let Some(key) = headers.get("idempotency-key") {
+            let key = key.to_str().ok().and_then(|key| IdempotencyKey::parse(key).ok());
+            let key = key.ok_or_else(|| Refused::bad("Idempotency-Key: is not a key"))?;
+            event = event.with_idempotency_key(key);
+        }
+        Ok(event)
+    }
+}
+
+/// Reads a subject that stands under that name.
+pub(crate) fn subject(name: &str, value: &Value) -> Result<Subject, Refused> {
+    Subject::parse(value).map_err(|error| Refused::bad(format!("{name}: {error}")))
 }
 
 impl Admin {
@@ -214,20 +240,7 @@ impl Admin {
 
     async fn emit(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refused> {
         let new: NewEvent = parse(request.body())?;
-        let subject =
-            Subject::parse(&new.subject).map_err(|e| Refused::bad(format!("subject: {e}")))?;
-        let mut event = Event::new(new.event_type, subject).with_members(new.event);
-        if let Some(txn) = new.txn {
-            event = event.with_txn(txn);
-        }
-        if let Some(key) = new.order_key {
-            event = event.with_order_key(key);
-        }
-        if let Some(key) = request.headers().get("idempotency-key") {
-            let key = key.to_str().ok().and_then(|key| IdempotencyKey::parse(key).ok());
-            let key = key.ok_or_else(|| Refused::bad("Idempotency-Key: is not a key"))?;
-            event = event.with_idempotency_key(key);
-        }
+        let event = new.read(request.headers())?;
         let emission = self.transmitter.emit(event).await?;
         let sets: Vec<_> = emission
             .sets
@@ -316,8 +329,11 @@ pub(crate) fn stream(id: &str) -> Result<StreamId, Refused> {
 
 /// Reads a body as strictly as a receiver's: of two members of one name none is taken.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
-    let body = json_object(body).map_err(Refused::bad)?;
-    serde_json::from_value(body.into()).map_err(Refused::bad)
+    read(json_object(body).map_err(Refused::bad)?.into())
+}
+
+pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T, Refused> {
+    serde_json::from_value(value).map_err(Refused::bad)
 }
 
 /// A refused operator's request.

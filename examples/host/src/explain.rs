@@ -1,29 +1,18 @@
 //! `POST /admin/explain`: would an event be delivered, and if not, which rule stops it?
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use ssf_transmitter::clock::SystemClock;
-use ssf_transmitter::event::Event;
+use ssf_transmitter::entropy::{Entropy, SystemEntropy};
 use ssf_transmitter::id::{Audience, ClientId, EventType, IdError, Owner, StreamId, TenantId};
 use ssf_transmitter::routing::Explanation;
 use ssf_transmitter::stream::{DefaultSubjects, Delivery, StreamRecord, StreamStatus};
 use ssf_transmitter::subject::Subject;
 use ssf_transmitter::transmitter::Transmitter;
 
-use crate::admin::{Refused, json, parse, stream};
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Question {
-    subject: Value,
-    event_type: EventType,
-    /// A stream there is, or
-    stream_id: Option<StreamId>,
-    /// one there might be.
-    stream: Option<Hypothetical>,
-}
+use crate::admin::{NewEvent, Refused, json, parse, read, stream, subject};
 
 /// A stream that need not exist.
 #[derive(Deserialize)]
@@ -38,16 +27,25 @@ struct Hypothetical {
     subjects: Vec<Value>,
 }
 
-/// Answers the question in that body. Nothing is emitted.
+/// Answers the question in that request: an event as it is emitted, and `stream_id`, a stream there
+/// is, or `stream`, one there might be. The members of the event may be left out when there are none.
+/// An event that an emission would refuse is refused; nothing is emitted.
 pub(crate) async fn answer(
     transmitter: &Transmitter,
-    body: &[u8],
+    request: &Request<Bytes>,
 ) -> Result<Response<Bytes>, Refused> {
-    let question: Question = parse(body)?;
-    let event = Event::new(question.event_type, subject("subject", &question.subject)?);
-    let explanation = match (question.stream_id, question.stream) {
-        (Some(id), None) => transmitter.explain(&event, &stream(id.as_str())?).await?,
+    let mut question: Map<String, Value> = parse(request.body())?;
+    let (there_is, there_might_be) = (question.remove("stream_id"), question.remove("stream"));
+    question.entry("event").or_insert_with(|| json!({}));
+    let event: NewEvent = read(question.into())?;
+    let event = event.read(request.headers())?;
+    let explanation = match (there_is, there_might_be) {
+        (Some(id), None) => {
+            let id: String = read(id)?;
+            transmitter.explain(&event, &stream(&id)?).await?
+        }
         (None, Some(hypothetical)) => {
+            let hypothetical: Hypothetical = read(hypothetical)?;
             let record = hypothetical.record(transmitter)?;
             let listed = hypothetical.listed()?;
             transmitter.explain_hypothetical(&event, &record, &listed).await?
@@ -88,18 +86,16 @@ impl Hypothetical {
     }
 }
 
+/// A stream of nobody. Its identifier is one that no stream, no owner and no subject has: drawn by
+/// lot, anew for each question.
 fn nobodys_stream(transmitter: &Transmitter) -> Result<StreamRecord, IdError> {
-    let name = "hypothetical";
+    let name = format!("hypothetical-{:032x}", SystemEntropy.bits());
     Ok(StreamRecord::new(
         transmitter.issuer().clone(),
-        Owner::new(TenantId::parse(name)?, ClientId::parse(name)?),
-        StreamId::parse(name)?,
-        Audience::parse(name)?,
+        Owner::new(TenantId::parse(&name)?, ClientId::parse(&name)?),
+        StreamId::parse(&name)?,
+        Audience::parse(&name)?,
         Delivery::Poll,
         SystemClock::read(),
     ))
-}
-
-fn subject(name: &str, value: &Value) -> Result<Subject, Refused> {
-    Subject::parse(value).map_err(|error| Refused::bad(format!("{name}: {error}")))
 }

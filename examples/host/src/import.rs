@@ -8,6 +8,7 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use ssf_transmitter::lifecycle::{Mode, Report};
 use ssf_transmitter::monitor::{IdentityMonitor, Import, ImportProgress};
+use ssf_transmitter::protocol::json_object;
 
 use crate::admin::{Refused, json};
 
@@ -74,12 +75,13 @@ impl Lines {
         }
         self.line += 1;
         let at = |what: &dyn std::fmt::Display| Some(format!("line {}: {what}", self.line));
-        let report = match serde_json::from_slice::<Value>(line) {
-            Ok(value) => match Report::parse(&value) {
+        let report = match json_object(line) {
+            Ok(object) => match Report::parse(&object.into()) {
                 Ok(report) => report,
                 Err(error) => return Ok(at(&error)),
             },
-            Err(_) => return Ok(at(&"is no JSON")),
+            Err(error) if error.member.is_empty() => return Ok(at(&error.problem)),
+            Err(error) => return Ok(at(&error)),
         };
         self.import.push(report).await?;
         if self.line.is_multiple_of(NEWS) {

@@ -75,6 +75,14 @@ pub(crate) async fn an_import_is_taken_as_it_comes(operator: &Client, stranger: 
     assert_eq!(refused["error_description"], "line 3: `id` must be a string");
     assert_eq!(refused["progress"]["recorded"], 1);
     operator.send("POST", &format!("{path}?mode=all"), bad).await.ok(400);
+    for (line, fault) in [
+        (r#"{"id": "p1", "attributes": {"a": 1, "a": 2}}"#, "line 1: `a` comes twice"),
+        (r#"{"id": "p1"#, "line 1: is not well-formed JSON"),
+        ("[]", "line 1: must be a JSON object"),
+    ] {
+        let refused = operator.send("POST", path, line).await.ok(400);
+        assert_eq!(refused["error_description"], fault);
+    }
     assert_eq!(operator.get(path).await.header("allow"), "POST");
 }
 

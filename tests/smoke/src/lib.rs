@@ -118,6 +118,30 @@ async fn an_event_is_explained(operator: &Client, stream: &str) {
     assert_eq!(ask("stream", other).await.ok(200)["rule"], "subject");
     let all = json!({"events_delivered": [SESSION_REVOKED], "status": "paused"});
     assert_eq!(ask("stream", all).await.ok(200)["outcome"], "held");
+    // An event that would be refused is; and what a stream that does not exist is called is no secret.
+    for (name, value, named) in [
+        ("event", json!({"reason_admin": {"en": ""}}), "`reason_admin.en` must not be empty"),
+        ("event", json!([]), "invalid type: sequence, expected a map"),
+        ("txn", json!(""), "must not be empty"),
+        (
+            "x",
+            json!(1),
+            "unknown field `x`, expected one of `subject`, `event_type`, `event`, \
+            `txn`, `order_key`",
+        ),
+    ] {
+        let mut question = json!({"subject": email("a@example.com"), "stream_id": stream,
+            "event_type": SESSION_REVOKED, "event": {"event_timestamp": 1}, "txn": "t"});
+        assert_eq!(
+            operator.post("/admin/explain", question.clone()).await.ok(200)["rule"],
+            json!(null)
+        );
+        question[name] = value;
+        let answer = operator.post("/admin/explain", question.clone()).await.ok(400);
+        assert_eq!(answer["error_description"], named);
+        question.as_object_mut().unwrap().remove("stream_id");
+        assert_eq!(operator.post("/admin/events", question).await.ok(400), answer);
+    }
     let broken = json!({"events_delivered": [], "subjects": [email("b")]});
     let answer = ask("stream", broken).await.ok(400);
     let named = "stream.subjects[0]: `email` must be an email address";
