@@ -23,7 +23,7 @@ use ssf_transmitter::hooks::{Notice, Observer};
 use ssf_transmitter::id::{Audience, ClientId, Issuer, KeyId, Owner, Scope, TenantId};
 use ssf_transmitter::secret_box::aes_gcm::{AesGcmBox, SealingKey};
 use ssf_transmitter::store::LetterQuery;
-use ssf_transmitter::stream::{AuthorizationHeader, Delivery, StoredAuthorization};
+use ssf_transmitter::stream::{AuthorizationHeader, Delivery, StoredAuthorization, StreamStatus};
 use ssf_transmitter::testkit::{ScriptedDeliverer, SeededEntropy, VirtualClock, block_on};
 use ssf_transmitter::timestamp::Timestamp;
 use ssf_transmitter::{
@@ -43,6 +43,10 @@ const SEALING_KEY: [u8; 32] = *b"pl4nted-key-that-seals-32-bytes!";
 
 const OWN_SECRET: &str = "https://own.example/e";
 const NO_SECRET: &str = "https://none.example/e";
+
+fn issuer() -> Issuer {
+    Issuer::parse("https://tr.example.com").unwrap()
+}
 
 #[derive(Debug)]
 struct Token;
@@ -102,6 +106,7 @@ impl Observer for Shown {
 
 struct World {
     shown: Shown,
+    store: Arc<MemoryStore>,
     clock: VirtualClock,
     receiver: ScriptedDeliverer,
     transmitter: Transmitter,
@@ -118,8 +123,8 @@ impl World {
         let private_key = key.private_jwk();
         shown.add(&key);
         let secrets = AesGcmBox::new(SealingKey::new(KeyId::parse("s-1").unwrap(), SEALING_KEY));
-        let issuer = Issuer::parse("https://tr.example.com").unwrap();
-        let builder = Transmitter::builder(issuer, MemoryStore::new(), LocalKeys::new(key))
+        let store = Arc::new(MemoryStore::new());
+        let builder = Transmitter::builder(issuer(), Arc::clone(&store), LocalKeys::new(key))
             .with_clock(clock.clone())
             .with_entropy(SeededEntropy::new(7))
             .with_deliverer(receiver.clone())
@@ -133,7 +138,7 @@ impl World {
         let caller = Caller::new(owner, Audience::parse("https://rp.example").unwrap(), scopes);
         let tokens = StaticTokens::new().with_receiver(&Secret::new(STATIC_TOKEN), caller).unwrap();
         let router = Router::new(transmitter.receivers(), tokens);
-        Self { shown, clock, receiver, transmitter, router, private_key }
+        Self { shown, store, clock, receiver, transmitter, router, private_key }
     }
 
     fn ask(&self, method: &str, uri: &str, token: &str, body: &Value) -> Value {
@@ -254,6 +259,31 @@ fn everything(world: &World) {
     world.ask("GET", "/jwks.json", "", &Value::Null);
     world.ask("GET", "/.well-known/ssf-configuration", "", &Value::Null);
     world.shown.add(block_on(world.transmitter.reseal()).unwrap());
+    hinder(world);
+}
+
+/// A process that cannot open what is stored says why.
+fn hinder(world: &World) {
+    let key = SigningKey::generate(Algorithm::Es256, KeyId::parse("k-2").unwrap()).unwrap();
+    let other = SealingKey::new(KeyId::parse("s-2").unwrap(), [7; 32]);
+    let hindered = Transmitter::builder(issuer(), Arc::clone(&world.store), LocalKeys::new(key))
+        .with_clock(world.clock.clone())
+        .with_entropy(SeededEntropy::new(8))
+        .with_deliverer(world.receiver.clone())
+        .with_observer(world.shown.clone())
+        .with_secret_box(AesGcmBox::new(other))
+        .build()
+        .unwrap();
+    for overview in block_on(hindered.streams(None, 100)).unwrap() {
+        let (stream, enabled) = (overview.record.stream_id, StreamStatus::Enabled);
+        world.shown.add(block_on(hindered.set_status(&stream, enabled, None)).unwrap());
+    }
+    world.emit("user");
+    for _ in 0..20 {
+        world.clock.advance(Duration::from_secs(3600));
+        world.shown.add(block_on(hindered.run_once()).unwrap());
+    }
+    world.shown.add(block_on(hindered.streams(None, 100)).unwrap());
 }
 
 /// The secret, and what it may be disguised as.
@@ -309,6 +339,7 @@ fn no_planted_secret_is_found_in_anything_that_anybody_is_shown() {
         "DeadLettered",
         "ssf_requests_total",
         "SET pushed",
+        "SET not sent",
         "sealed:",
     ] {
         assert!(shown.contains(seen), "{seen}");

@@ -27,8 +27,8 @@ use crate::outbox::{
     Verdict, decide,
 };
 use crate::store::{
-    ChangeMark, ClaimRequest, Claimed, Claims, HealthChange, Kept, Route, SettleBatch, Settled,
-    Settlement, Tokens, Watched,
+    ChangeMark, ClaimRequest, Claimed, Claims, HealthChange, KeepToken, Kept, Route, SettleBatch,
+    Settled, Settlement, Tokens, Watched,
 };
 use crate::stream::{Delivery, StreamStatus};
 use crate::timestamp::Timestamp;
@@ -274,7 +274,10 @@ impl<'t> Pump<'t> {
         let mut unsent = Vec::new();
         for (entry, guard) in claimed.iter().zip(guards) {
             let push = match kept.remove(&entry.jti).unwrap_or(Kept::Gone) {
-                Kept::Token { token, route } if in_time => Outgoing::new(route, token.compact),
+                Kept::Token { token, route } if in_time => {
+                    let (stream, jti) = (route.stream_id.clone(), entry.jti.clone());
+                    Outgoing::new(route, KeepToken::new(stream, jti, entry.fence, token, now))
+                }
                 Kept::Token { .. } | Kept::Gone => None,
             };
             let Some(push) = push else {
@@ -282,8 +285,8 @@ impl<'t> Pump<'t> {
                 continue;
             };
             let route = Arc::clone(push.route());
-            let core = Arc::clone(&self.transmitter.core);
-            let sending = push.send(core, Arc::clone(deliverer), deadline);
+            let transmitter = self.transmitter.clone();
+            let sending = push.send(transmitter, Arc::clone(deliverer), deadline);
             self.start(entry, &route, sending, guard);
         }
         // Where nothing could be sent, another claim would find the same.

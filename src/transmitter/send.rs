@@ -4,37 +4,41 @@
 use std::error::Error as StdError;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
-use super::Core;
+use super::{Core, Transmitter};
 use crate::clock::Slept;
 use crate::deliver::{DeliverError, Deliverer, PushRequest, PushResponse, PushTarget, Renewal};
 use crate::diagnostics::{self, Told};
 use crate::outbox::{Answer, Echo, Hindrance, Outcome, TransportFailure};
-use crate::store::Route;
+use crate::store::{KeepToken, Kept, Route, StreamStore};
 use crate::stream::{AuthorizationHeader, Delivery, EndpointUrl, StoredAuthorization};
 use crate::timestamp::Timestamp;
 
 /// What receivers answer when the authorization does not convince them (RFC 9110 §15.5.2).
 const UNAUTHORIZED: u16 = 401;
+/// When the route was read so long ago, it is read again.
+const STALE: Duration = Duration::from_secs(1);
 
 /// A SET, and where to push it.
 pub(super) struct Outgoing {
     route: Arc<Route>,
     endpoint: EndpointUrl,
     secret: Option<StoredAuthorization>,
-    token: Arc<str>,
+    kept: KeepToken,
 }
 
 impl Outgoing {
-    /// The push of a SET on the stream's route as it is now; none if the stream is polled.
-    pub(super) fn new(route: Arc<Route>, token: Arc<str>) -> Option<Self> {
+    /// The push of a SET whose token is kept, on the stream's route as it is now; none if the stream
+    /// is polled.
+    pub(super) fn new(route: Arc<Route>, kept: KeepToken) -> Option<Self> {
         let (endpoint, secret) = match &route.delivery {
             Delivery::Push(push) => (push.endpoint.clone(), push.authorization.clone()),
             Delivery::Poll => return None,
         };
-        Some(Self { route, endpoint, secret, token })
+        Some(Self { route, endpoint, secret, kept })
     }
 
     pub(super) const fn route(&self) -> &Arc<Route> {
@@ -45,11 +49,13 @@ impl Outgoing {
     /// Nothing leaves at the deadline or later.
     pub(super) async fn send(
         self,
-        core: Arc<Core>,
+        transmitter: Transmitter,
         deliverer: Arc<dyn Deliverer>,
         deadline: Timestamp,
     ) -> Outcome {
-        let sending = Sending { core: &core, deliverer: &*deliverer, push: &self, deadline };
+        let Transmitter { core, store, .. } = &transmitter;
+        let (deliverer, store) = (&*deliverer, &**store);
+        let sending = Sending { core, store, deliverer, push: &self, deadline };
         match sending.run().await {
             Ok(answer) => Outcome::Answered(answer),
             Err(outcome) => outcome,
@@ -65,6 +71,7 @@ struct TooLate;
 /// A push under way.
 struct Sending<'a> {
     core: &'a Core,
+    store: &'a dyn StreamStore,
     deliverer: &'a dyn Deliverer,
     push: &'a Outgoing,
     deadline: Timestamp,
@@ -72,14 +79,17 @@ struct Sending<'a> {
 
 impl Sending<'_> {
     async fn run(&self) -> Result<Answer, Outcome> {
+        let began = self.core.clock.now();
         let target = self.target().await?;
         let header = self.authorize(&target).await?;
+        self.still_goes_there(began).await?;
         let answer = self.deliver(header.clone()).await?;
         if answer.status != UNAUTHORIZED || !self.is_renewed(&target, header.as_ref()).await {
             return Ok(answer);
         }
         // The authorization was at fault, not the SET: this is still the same attempt.
         let header = self.authorize(&target).await?;
+        self.still_goes_there(began).await?;
         self.deliver(header).await
     }
 
@@ -123,6 +133,20 @@ impl Sending<'_> {
         self.in_time(telling).await == Some(Renewal::Another)
     }
 
+    /// Reads the route once more when it was read a while ago: another process may have changed the
+    /// stream meanwhile (P9).
+    async fn still_goes_there(&self, since: Timestamp) -> Result<(), Outcome> {
+        if self.core.clock.now().since(since) < STALE {
+            return Ok(());
+        }
+        let Outgoing { kept, route, .. } = self.push;
+        let keeping = self.store.keep_tokens(&self.core.issuer, vec![kept.clone()]);
+        match self.in_time(keeping).await.and_then(Result::ok).as_deref() {
+            Some([Kept::Token { route: now, .. }]) if now.generation == route.generation => Ok(()),
+            Some(_) | None => Err(Outcome::Cancelled),
+        }
+    }
+
     /// The deliverer minds the time; a clock that can sleep minds it too.
     async fn deliver(&self, header: Option<AuthorizationHeader>) -> Result<Answer, Outcome> {
         let now = self.core.clock.now();
@@ -131,7 +155,8 @@ impl Sending<'_> {
             return Err(self.hindered(Hindrance::Authorization, &TooLate));
         }
         let within = self.deadline.since(now);
-        let (endpoint, token) = (self.push.endpoint.clone(), Arc::clone(&self.push.token));
+        let token = Arc::clone(&self.push.kept.token.compact);
+        let endpoint = self.push.endpoint.clone();
         let request = PushRequest::new(endpoint, header.clone(), token, within);
         let answer = self.in_time(self.deliverer.deliver(request)).await;
         match answer.unwrap_or(Err(DeliverError::new(TransportFailure::Timeout))) {

@@ -1,8 +1,10 @@
 //! Where the `Authorization` of a push comes from, and whose trouble it is when there is none.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ssf_transmitter::deliver::{
@@ -208,18 +210,25 @@ fn a_stream_whose_sets_cannot_be_sent_for_a_day_is_paused_and_holds_them_within_
     assert_eq!(ready(world.transmitter.totals()).unwrap().dead_by_held_limit, 1);
 }
 
-/// One that takes so long that the time of the push is over.
-#[derive(Debug)]
-struct Late(VirtualClock);
+/// One that takes a while, in which somebody does something.
+#[derive(Clone)]
+struct Slow(VirtualClock, Duration, Arc<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for Slow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Slow").field(&self.1).finish_non_exhaustive()
+    }
+}
 
 #[async_trait]
-impl PushAuthorization for Late {
+impl PushAuthorization for Slow {
     async fn authorize(
         &self,
         _target: &PushTarget,
         now: Timestamp,
     ) -> Result<Option<AuthorizationHeader>, AuthorizeError> {
-        self.0.set(now.after(seconds(15)));
+        (self.2)();
+        self.0.set(now.after(self.1));
         Ok(None)
     }
 }
@@ -228,8 +237,8 @@ impl PushAuthorization for Late {
 #[test]
 fn nothing_is_sent_whose_time_is_over_when_its_authorization_comes() {
     let mut world = World::new();
-    let clock = world.clock.clone();
-    world.restart(|builder| builder.with_push_authorization(Late(clock)));
+    let slow = Slow(world.clock.clone(), seconds(15), Arc::new(|| ()));
+    world.restart(|builder| builder.with_push_authorization(slow));
     let stream = world.push_stream(ONE);
     world.emit("user", "a");
     let ((), log) = logged(|| assert_eq!(world.run_once().returned, 1));
@@ -239,6 +248,29 @@ fn nothing_is_sent_whose_time_is_over_when_its_authorization_comes() {
     // The operator finds the cause in the log.
     let logged = log.lines().find(|line| line.contains("SET not sent")).unwrap();
     assert!(logged.contains("it took longer than a push may"), "{logged}");
+}
+
+// P1, P9: the route was read before.
+#[test]
+fn nothing_is_sent_where_the_stream_has_left_while_its_authorization_came() {
+    for (change, sent) in [(true, 0), (false, 1)] {
+        let mut world = World::new();
+        let elsewhere = world.second_process();
+        let stream = world.push_stream(ONE);
+        let moved = stream.clone();
+        let meanwhile = move || {
+            let stopped = elsewhere.set_status(&moved, StreamStatus::Paused, None);
+            if change {
+                ready(stopped).unwrap();
+            }
+        };
+        let slow = Slow(world.clock.clone(), seconds(2), Arc::new(meanwhile));
+        world.restart(|builder| builder.with_push_authorization(slow));
+        world.emit("user", "a");
+        ready(world.transmitter.run_once()).unwrap();
+        assert_eq!(world.pushes_to(ONE).len(), sent);
+        assert_eq!(world.totals().waiting, if change { 2 } else { 0 });
+    }
 }
 
 #[test]
