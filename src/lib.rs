@@ -80,7 +80,7 @@
 //! | `metrics` | counters, histograms and gauges; `Transmitter::update_gauges` |
 //! | `tracing` | a log of refused requests and of what an operator should look at |
 //! | `governor` | [`limit`]`::quota::Quota`: a rate limiter per receiver and operation |
-//! | `testkit` | `testkit`: virtual time and scripted receivers; exempt from semver |
+//! | `testkit` | `testkit`: virtual time, scripted receivers, the contract of stores as test cases; exempt from semver |
 //! | `vendored-openssl` | builds OpenSSL from source |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -1,5 +1,5 @@
-//! Virtual time, seeded randomness, a scripted receiver and an executor, for tests of this library
-//! and of its hosts.
+//! Virtual time, seeded randomness, a scripted receiver, an executor and the contract of stores, for
+//! tests of this library and of its hosts.
 //!
 //! Exempt from semver: any release may change what is in here.
 //!
@@ -26,6 +26,7 @@ mod clock;
 mod deliverer;
 mod entropy;
 mod executor;
+pub mod store;
 
 pub use clock::VirtualClock;
 pub use deliverer::ScriptedDeliverer;

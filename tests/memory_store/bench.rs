@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use ssf_transmitter::event::types;
 use ssf_transmitter::id::{
     Audience, ClientId, Issuer, Jti, OrderKey, Owner, StreamId, TenantId, Txn, WorkerId,
@@ -12,15 +11,13 @@ use ssf_transmitter::outbox::{BreakerPolicy, Fate, Jitter, KeptToken, Lane, Stre
 use ssf_transmitter::set::SetBody;
 use ssf_transmitter::store::memory::MemoryStore;
 use ssf_transmitter::store::{
-    Acknowledgement, Append, Appended, CandidateQuery, ClaimRequest, Claimed, HandOutRequest,
-    HealthChange, KeepToken, NewControl, NewEntry, NewVerification, OperatorStore, Outbox, Queue,
-    ReceiverStore, SettleBatch, SettleReport, Settled, Settlement, StoreError, StreamOverview,
-    StreamStore, StreamUpdate, SubjectChange, VerificationQueued, WorkerStore,
+    Append, ClaimRequest, Claimed, HealthChange, KeepToken, NewControl, NewEntry, NewVerification,
+    OperatorStore, Queue, ReceiverStore, SettleBatch, Settlement, StoreError, StreamStore,
+    StreamUpdate, SubjectChange, VerificationQueued, WorkerStore,
 };
 use ssf_transmitter::stream::{
     Delivery, EndpointUrl, PushDelivery, StatusSetBy, StreamQuota, StreamRecord, StreamStatus,
 };
-use ssf_transmitter::subject::Subject;
 use ssf_transmitter::timestamp::Timestamp;
 
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
@@ -56,10 +53,6 @@ pub(crate) fn jti(text: &str) -> Jti {
     Jti::parse(text).unwrap()
 }
 
-pub(crate) fn subject(text: &str) -> Subject {
-    Subject::parse(&json!({"format": "opaque", "id": text})).unwrap()
-}
-
 pub(crate) fn body() -> SetBody {
     SetBody::from_stored("{}".into())
 }
@@ -77,22 +70,12 @@ pub(crate) fn record(stream: &str) -> StreamRecord {
     record
 }
 
-pub(crate) fn poll_record(stream: &str) -> StreamRecord {
-    let mut record = record(stream);
-    record.delivery = Delivery::Poll;
-    record
-}
-
 pub(crate) fn new_control(lane: Lane, text: &str, now: Timestamp) -> NewControl {
     NewControl::new(lane, jti(text), body(), now)
 }
 
 pub(crate) fn fails() -> StreamReport {
     StreamReport::Fails { what: "503".to_owned(), refuses: false, retry_after: None }
-}
-
-pub(crate) fn delivered() -> Fate {
-    Fate::Delivered { unusual_status: None }
 }
 
 /// The SETs, in order.
@@ -145,15 +128,6 @@ impl Bench {
         bench
     }
 
-    /// A store with these poll streams.
-    pub(crate) async fn with_poll(streams: &[&str]) -> Self {
-        let bench = Self::new();
-        for stream in streams {
-            bench.create(poll_record(stream)).await;
-        }
-        bench
-    }
-
     pub(crate) async fn create(&self, record: StreamRecord) {
         self.store.create_stream(record, StreamQuota::new(u32::MAX)).await.unwrap();
     }
@@ -162,54 +136,12 @@ impl Bench {
         self.store.find_stream(&issuer(), &id(stream)).await.unwrap()
     }
 
-    pub(crate) async fn append(&self, append: Append) -> Appended {
-        self.store.outbox().append(append).await.unwrap()
-    }
-
-    pub(crate) async fn emit(&self, stream: &str, set: &str, key: &str, now: Timestamp) {
-        self.append(append(&[(stream, set)], key, now)).await;
-    }
-
-    /// Which streams want session-revoked about that subject.
-    pub(crate) async fn interested(&self, about: &Subject) -> Vec<String> {
-        let query = CandidateQuery::new(issuer(), types::session_revoked(), about.clone(), at(0));
-        let candidates = self.store.outbox().candidates(&query).await.unwrap();
-        let mut ids: Vec<_> = candidates.iter().map(|c| c.stream_id.to_string()).collect();
-        ids.sort();
-        ids
-    }
-
     pub(crate) async fn change_subject(&self, stream: &str, change: SubjectChange) {
         self.store.change_subject(&issuer(), &rp(), &id(stream), change, 1_000).await.unwrap();
     }
 
     pub(crate) async fn claim(&self, now: Timestamp) -> Vec<Claimed> {
         self.store.claim(claim_request(now, 100, 10)).await.unwrap().entries
-    }
-
-    pub(crate) async fn settle(&self, entry: &Claimed, fate: Fate, now: Timestamp) -> Settled {
-        let mut batch = SettleBatch::new(BreakerPolicy::default(), now);
-        batch.settlements.push(settlement(entry, fate));
-        self.store.settle(&issuer(), batch).await.unwrap().settled[0]
-    }
-
-    /// Defers an entry and reports that its stream failed, without jitter.
-    pub(crate) async fn fail(&self, entry: &Claimed, now: Timestamp) -> SettleReport {
-        self.settle_with(entry, Fate::Defer(now), fails(), now).await
-    }
-
-    pub(crate) async fn settle_with(
-        &self,
-        entry: &Claimed,
-        fate: Fate,
-        report: StreamReport,
-        now: Timestamp,
-    ) -> SettleReport {
-        let mut batch = SettleBatch::new(BreakerPolicy::default(), now);
-        batch.settlements.push(settlement(entry, fate));
-        let stream = entry.route.stream_id.clone();
-        batch.health.push(HealthChange::new(stream, report, Jitter::NONE));
-        self.store.settle(&issuer(), batch).await.unwrap()
     }
 
     /// Reports something about a stream.
@@ -266,24 +198,7 @@ impl Bench {
         self.update(stream, Queue::Keep, Some(control), |_| {}).await.unwrap();
     }
 
-    pub(crate) async fn acknowledge(&self, stream: &str, acks: &[&str]) {
-        let mut acknowledgement = Acknowledgement::default();
-        acknowledgement.acks = acks.iter().map(|text| jti(text)).collect();
-        self.store.acknowledge(&issuer(), &rp(), &id(stream), acknowledgement).await.unwrap();
-    }
-
-    /// What a poll for 100 SETs gets.
-    pub(crate) async fn poll(&self, stream: &str) -> Vec<Claimed> {
-        let request = HandOutRequest::new(100, at(0));
-        self.store.hand_out(&issuer(), &rp(), &id(stream), request).await.unwrap().entries
-    }
-
     pub(crate) async fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         self.store.claim(claim_request(now, 0, 10)).await.unwrap().next_due
-    }
-
-    pub(crate) async fn overview(&self, stream: &str) -> StreamOverview {
-        let all = self.store.list_overviews(&issuer(), None, usize::MAX).await.unwrap();
-        all.into_iter().find(|o| o.record.stream_id.as_str() == stream).unwrap()
     }
 }

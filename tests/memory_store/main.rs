@@ -1,15 +1,9 @@
-//! The contract of the store port, sentence by sentence, held against the store in memory.
+//! The store in memory: what it promises beyond the contract, and histories that try it harder than
+//! the cases of the contract do (`tests/store_contract`).
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod all_faces;
 mod bench;
-mod operator;
-mod outbox;
-mod polled;
+mod beyond;
 mod random;
-mod receiver;
 mod routing;
-mod worker;
-mod worker_breaker;
-mod worker_places;

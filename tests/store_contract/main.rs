@@ -1,0 +1,3 @@
+//! The contract of stores, held against what ships and what broke.
+
+mod memory;
