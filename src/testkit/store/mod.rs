@@ -68,9 +68,15 @@ use crate::store::StreamStore;
 /// A case that lasts longer has failed: something in it waits for what does not come.
 pub const LONGEST: Duration = Duration::from_secs(300);
 
-/// What a case failed with that lasted longer than [`LONGEST`].
-#[derive(Clone, Copy, Debug)]
-pub struct TooLong;
+/// The end of a task that lasted longer than [`LONGEST`].
+///
+/// # Errors
+/// Always.
+pub fn too_long() -> std::thread::Result<()> {
+    Err(Box::new(TooLong))
+}
+
+struct TooLong;
 
 /// Makes stores to be tested.
 #[async_trait]
@@ -422,7 +428,7 @@ macro_rules! contract_cases {
                 Box::pin(async move {
                     match ::tokio::time::timeout(longest, task).await {
                         Ok(ended) => ended.map_err(|failed| failed.into_panic()),
-                        Err(_) => Err(Box::new($crate::testkit::store::TooLong)),
+                        Err(_) => $crate::testkit::store::too_long(),
                     }
                 })
             })
