@@ -95,8 +95,8 @@ pub(super) async fn seen(bench: &Bench) -> String {
         }
     }
     let held = store.held_streams(issuer, None, 9).await.unwrap();
-    let idle = store.idle_streams(issuer, at(99), 9).await.unwrap();
-    let unverified = store.unverified_streams(issuer, at(99), 9).await.unwrap();
+    let idle = store.idle_streams(issuer, at(20), 9).await.unwrap();
+    let unverified = store.unverified_streams(issuer, at(20), 9).await.unwrap();
     let interested = bench.interested(&subject("x")).await;
     seen += &format!("\n{held:?} {idle:?} {unverified:?} {interested:?}");
     // Fences are the store's own.
@@ -299,7 +299,7 @@ pub async fn all_faces_2_redrive_is_atomic(bench: &Bench) {
 
 pub async fn all_faces_2_append_is_atomic(bench: &Bench) {
     let append = async |bench: &Bench, ()| {
-        let mut event = bench.event(&[("s", "new"), ("p", "new"), ("gone", "new")], "k", at(3));
+        let mut event = bench.event(&[("s", "one"), ("p", "two"), ("gone", "three")], "k", at(3));
         event.idempotency_key = Some(IdempotencyKey::parse("once").unwrap());
         bench.append(event).await;
     };
