@@ -204,6 +204,27 @@ fn an_announcement_that_waits_for_its_next_try_precedes_what_was_held_too() {
 }
 
 #[test]
+fn a_receiver_that_is_back_sees_it_by_a_verification_before_the_announcement_that_failed() {
+    let world = World::new();
+    let stream = world.push_stream(ONE);
+    world.stop(&stream, Paused);
+    world.run_once();
+    world.emit("user", "a");
+    world.receiver.otherwise(Err(TransportFailure::Connect));
+    world.stop(&stream, Enabled);
+    // The announcement is the probe, and none comes for minutes now.
+    world.run_for(seconds(127));
+    let before = world.sent().len();
+    assert_eq!(world.sent()[1..], vec!["stream-updated enabled"; before - 1]);
+    world.receiver.otherwise(Ok(PushResponse::new(202)));
+    let mut run = world.running();
+    world.verify(&stream, "x").unwrap();
+    run.step();
+    world.pass(seconds(1), &mut run);
+    assert_eq!(world.sent()[before..], ["verification x", "stream-updated enabled", "a"]);
+}
+
+#[test]
 fn a_status_that_stays_or_that_the_receiver_set_is_not_announced_ssf_1_0_8_1_5() {
     let world = World::new();
     let stream = world.push_stream(ONE);
