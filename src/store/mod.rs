@@ -139,7 +139,7 @@ pub enum StoreError {
 ///     and is returned; entries that are gone or whose fence is old are returned as [`Kept::Gone`].
 ///     With `hide`, entries whose token is kept are hidden until then; those that another call has
 ///     hidden meanwhile, or that stand behind one it has, are [`Kept::Gone`]. A stream that starts
-///     again or whose delivery changes hides nothing any more.
+///     again or whose generation changes hides nothing any more.
 /// 11. `touch` notes that the receiver was active, for `inactivity_timeout`.
 /// 12. `wait_for_change` returns when another process may have emitted to what is watched, or
 ///     changed it, since the mark; or at once when the store knows that none can or cannot tell.

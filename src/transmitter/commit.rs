@@ -2,7 +2,6 @@
 
 use super::Core;
 use super::upkeep::Noted;
-use super::wakes::Wakes;
 use crate::error::Error;
 use crate::hooks::{Notice, PauseCause};
 use crate::id::StreamId;
@@ -60,13 +59,13 @@ impl Core {
         let update = StreamUpdate { queue, announce, provided, ..update };
         let same = update.record.generation == before.generation;
         let deliveries = if same { Deliveries::GoOn } else { Deliveries::End };
-        self.note(Noted::Enabled, update.record.updated_at);
-        let changing = self.changing(&update.record.stream_id, deliveries);
+        let upkeep = if holds(update.record.status, &update.record.delivery) {
+            Upkeep::Holds
+        } else {
+            Upkeep::GoesOn
+        };
+        let changing = self.changing(&update.record.stream_id, deliveries).with(upkeep);
         let record = changing.over(store.update_stream(update).await)?;
-        if holds(record.status, &record.delivery) {
-            // What was being sent is held now.
-            self.held.changed();
-        }
         if before.status == StreamStatus::Enabled && record.status == StreamStatus::Paused {
             let stream_id = record.stream_id.clone();
             self.diagnostics.notice(&Notice::StreamPaused { stream_id, cause });
@@ -76,7 +75,8 @@ impl Core {
 
     /// To be held while a change of a stream is committed.
     pub(super) fn changing(&self, stream: &StreamId, deliveries: Deliveries) -> Changing<'_> {
-        Changing { wakes: &self.wakes, stream: stream.clone(), deliveries }
+        let stream = stream.clone();
+        Changing { core: self, stream, deliveries, upkeep: Upkeep::Unaffected }
     }
 }
 
@@ -117,6 +117,18 @@ impl Drop for Committing<'_> {
 pub(super) enum Deliveries {
     End,
     GoOn,
+    /// There is nothing new to deliver; polls may be shown what stood behind.
+    Shown,
+}
+
+/// What a change means for the upkeep of its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Upkeep {
+    Unaffected,
+    /// It may go on that was stopped.
+    GoesOn,
+    /// The same, and what was being sent may be held now.
+    Holds,
 }
 
 /// Tells this process of a change of a stream when its commit is over, however it ended: also when
@@ -125,17 +137,23 @@ pub(super) enum Deliveries {
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Changing<'a> {
-    wakes: &'a Wakes,
+    core: &'a Core,
     stream: StreamId,
     deliveries: Deliveries,
+    upkeep: Upkeep,
 }
 
 impl Changing<'_> {
+    pub(super) fn with(mut self, upkeep: Upkeep) -> Self {
+        self.upkeep = upkeep;
+        self
+    }
+
     /// The store answered. What it refused did not happen and ends no delivery.
     pub(super) fn over<T>(mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         match &result {
             Ok(_) | Err(StoreError::Unavailable(_)) => {}
-            Err(_) => self.deliveries = Deliveries::GoOn,
+            Err(_) => (self.deliveries, self.upkeep) = (Deliveries::GoOn, Upkeep::Unaffected),
         }
         result
     }
@@ -143,9 +161,19 @@ impl Changing<'_> {
 
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
+        let Self { core, stream, .. } = self;
+        match self.upkeep {
+            Upkeep::Unaffected => {}
+            Upkeep::GoesOn => core.note(Noted::Enabled, core.clock.now()),
+            Upkeep::Holds => {
+                core.held.changed();
+                core.note(Noted::Enabled, core.clock.now());
+            }
+        }
         match self.deliveries {
-            Deliveries::End => self.wakes.stream_changed(&self.stream),
-            Deliveries::GoOn => self.wakes.wake([&self.stream]),
+            Deliveries::End => core.wakes.stream_changed(stream),
+            Deliveries::GoOn => core.wakes.wake([&*stream]),
+            Deliveries::Shown => core.wakes.wake_polls(stream),
         }
     }
 }

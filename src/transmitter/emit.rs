@@ -92,10 +92,18 @@ impl Transmitter {
             core.note(Noted::IdempotencyKey, now);
         }
         let candidates = outbox.candidates(&query).await?;
-        if !candidates.is_empty() {
+        let entry = |stream_id| NewEntry::new(stream_id, mint::jti(now, core.entropy.bits()));
+        let entries: Vec<_> = candidates
+            .into_iter()
+            .filter(|found| match core.sharing.decide(event, &found.stream_id, &found.owner) {
+                Sharing::Allow => true,
+                Sharing::Veto => false,
+            })
+            .map(|found| entry(found.stream_id))
+            .collect();
+        if !entries.is_empty() {
             core.held.grown(body.as_str().len() as u64, &core.config.held, now);
         }
-        let entry = |stream_id| NewEntry::new(stream_id, mint::jti(now, core.entropy.bits()));
         Ok(Append {
             issuer: core.issuer.clone(),
             body,
@@ -105,14 +113,7 @@ impl Transmitter {
                 .order_key()
                 .cloned()
                 .unwrap_or_else(|| routing::order_key(event.subject())),
-            entries: candidates
-                .into_iter()
-                .filter(|found| match core.sharing.decide(event, &found.stream_id, &found.owner) {
-                    Sharing::Allow => true,
-                    Sharing::Veto => false,
-                })
-                .map(|found| entry(found.stream_id))
-                .collect(),
+            entries,
             idempotency_key: event.idempotency_key().cloned(),
             now,
         })

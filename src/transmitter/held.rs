@@ -4,11 +4,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::commit::{Before, CHANGE_TRIES};
+use super::upkeep::Noted;
 use super::{Core, Transmitter};
 use crate::error::Error;
 use crate::hooks::{Notice, PauseCause};
 use crate::id::StreamId;
 use crate::outbox::{BeyondLimit, Held, HeldLimit, HeldLimits, holds};
+use crate::set::MAX_EVENT_BYTES;
 use crate::store::{GiveUpHeld, Provided, StoreError};
 use crate::stream::{HeldExceeded, StreamRecord, StreamStatus};
 use crate::timestamp::Timestamp;
@@ -39,6 +41,9 @@ struct Looks {
     entries_left: u64,
     /// The bytes for which the largest stream has room.
     bytes_left: u64,
+    /// Events for which room was taken since the last look began and that are not committed, as
+    /// far as is known.
+    under_way: u64,
 }
 
 /// A limit is the host's: what it does to a stream's status is on the host's account.
@@ -54,24 +59,24 @@ const BATCH: usize = 1000;
 const ROUNDS: usize = 1000;
 
 impl HeldSchedule {
-    /// An event of that many bytes was emitted.
+    /// An event of that many bytes is about to be committed.
     pub(super) fn grown(&self, bytes: u64, limits: &HeldLimits, now: Timestamp) {
         self.change(|looks| {
-            let entries = looks.entries_left.checked_sub(1);
-            let bytes = looks.bytes_left.checked_sub(bytes);
-            match entries.zip(bytes) {
-                Some((entries, bytes)) => {
-                    (looks.entries_left, looks.bytes_left) = (entries, bytes);
-                    looks.note(limits.due(&Held::new(1, 0, now)));
-                }
-                None => looks.note(looks.last.after(APART)),
-            }
+            looks.under_way += 1;
+            looks.fill(bytes, limits, now);
         });
     }
 
-    /// What was emitted is there now: it was counted before, but no look has seen it.
+    /// What was emitted may be there now. It was counted before, unless a look since has made room
+    /// anew and not seen it: then it counts again, with as many bytes as an event may have.
     pub(super) fn committed(&self, limits: &HeldLimits, now: Timestamp) {
-        self.change(|looks| looks.note(limits.due(&Held::new(1, 0, now))));
+        self.change(|looks| match looks.under_way.checked_sub(1) {
+            Some(rest) => {
+                looks.under_way = rest;
+                looks.note(limits.due(&Held::new(1, 0, now)));
+            }
+            None => looks.fill(MAX_EVENT_BYTES as u64, limits, now),
+        });
     }
 
     /// A stream may hold more than when this process last looked.
@@ -101,6 +106,18 @@ impl HeldSchedule {
 }
 
 impl Looks {
+    /// An event takes room.
+    fn fill(&mut self, bytes: u64, limits: &HeldLimits, now: Timestamp) {
+        let entries = self.entries_left.checked_sub(1);
+        match entries.zip(self.bytes_left.checked_sub(bytes)) {
+            Some((entries, bytes)) => {
+                (self.entries_left, self.bytes_left) = (entries, bytes);
+                self.note(limits.due(&Held::new(1, 0, now)));
+            }
+            None => self.note(self.last.after(APART)),
+        }
+    }
+
     fn note(&mut self, at: Timestamp) {
         self.next = self.next.min(at);
         self.noted = self.noted.min(at);
@@ -125,6 +142,7 @@ impl Transmitter {
             noted: NEVER,
             entries_left: limits.entries,
             bytes_left: limits.bytes,
+            under_way: 0,
         };
         self.core.held.change(|looks| *looks = room);
         let (mut after, mut result) = (None, Ok(()));
@@ -168,6 +186,7 @@ impl Transmitter {
                 let mut entries = 0;
                 for _ in 0..ROUNDS {
                     let request = GiveUpHeld::new(stream.clone(), limits, now, BATCH);
+                    core.note(Noted::DeadLetter, now);
                     let given_up = self.store.give_up_held(&core.issuer, request).await?;
                     report.given_up += given_up;
                     entries += given_up;

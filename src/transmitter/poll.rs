@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use futures_util::future::{Either, select};
 
 use super::Receivers;
-use super::commit::Before;
+use super::commit::{Before, Deliveries};
 use super::upkeep::Noted;
 use super::wakes::{Place, Woken};
 use crate::auth::Caller;
@@ -48,18 +48,18 @@ impl Receivers {
             }
             behind = Some(record).filter(|record| record.held_exceeded.is_some());
             let acknowledgement = Acknowledgement { acks, errors: errors.clone(), now };
+            if !errors.is_empty() {
+                core.note(Noted::DeadLetter, now);
+            }
+            // What stood behind is shown to those that wait, however this ends.
+            let window = core.config.visibility_window;
+            let shown = window.map(|_| core.changing(stream, Deliveries::Shown));
             let done = self
                 .store
                 .acknowledge(&core.issuer, &caller.owner, stream, acknowledgement)
                 .await?;
-            if !done.dead.is_empty() {
-                core.note(Noted::DeadLetter, now);
-            }
+            drop(shown);
             self.tell_settled(stream, done, errors);
-            if core.config.visibility_window.is_some() {
-                // What stood behind is shown to those that wait.
-                core.wakes.wake_polls(stream);
-            }
         }
         self.touch(&caller.owner, stream, now).await?;
         let most = max_events.unwrap_or(usize::MAX).min(core.config.poll_batch);

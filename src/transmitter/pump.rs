@@ -406,6 +406,10 @@ impl<'t> Pump<'t> {
         self.unsettled = 0;
         let batch = batch(core, &over, now);
         let fates: Vec<Fate> = batch.settlements.iter().map(|s| s.fate.clone()).collect();
+        if fates.iter().any(|fate| matches!(fate, Fate::Dead(_))) {
+            // Before the store is asked: its answer may get lost.
+            core.upkeep.note(Noted::DeadLetter, now);
+        }
         let mut failures = failures(&batch);
         let report = match self.beside(self.transmitter.store.settle(&core.issuer, batch)).await {
             Ok(report) => report,
@@ -421,9 +425,6 @@ impl<'t> Pump<'t> {
         for ((fate, settled), attempted) in fates.iter().zip(&report.settled).zip(&over) {
             self.progress.count(fate, *settled);
             let Attempted { stream_id, jti, attempt, .. } = attempted;
-            if let (Settled::Done, Fate::Dead(_)) = (settled, fate) {
-                core.upkeep.note(Noted::DeadLetter, now);
-            }
             let (settled, age) = (*settled, now.since(attempt.emitted_at));
             core.diagnostics.pushed(Push {
                 stream_id,

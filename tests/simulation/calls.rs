@@ -1,10 +1,13 @@
 //! What hosts, operators and receivers call, each as a future of a process.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use ssf_transmitter::auth::Caller;
+use ssf_transmitter::error::Error;
 use ssf_transmitter::event::{Event, types};
 use ssf_transmitter::id::{IdempotencyKey, Jti, OrderKey, StreamId, Txn};
-use ssf_transmitter::outbox::PollError;
+use ssf_transmitter::outbox::{DeadLetterKind, PollError};
 use ssf_transmitter::protocol::{
     CreateStream, PatchStream, PollRequest, RequestedDelivery, StatusRequest, SubjectRequest,
     VerificationRequest, Wait,
@@ -13,7 +16,9 @@ use ssf_transmitter::store::LetterFilter;
 use ssf_transmitter::stream::{AuthorizationHeader, EndpointUrl, PushDelivery, StreamStatus};
 use ssf_transmitter::subject::{SimpleSubject, Subject};
 
-use crate::tasks::Kind;
+use crate::model::Polling;
+use crate::time::let_others_go_first;
+use crate::transaction::Transaction;
 use crate::world::{Living, World, caller};
 
 /// An event that is emitted, perhaps more than once.
@@ -26,6 +31,43 @@ pub(crate) struct Emission {
 
 impl World {
     pub(crate) fn emit(&mut self, at: &Living, emission: &Emission) {
+        let (txn, event) = self.event(emission);
+        let (model, transmitter) = (self.model.clone(), at.transmitter.clone());
+        self.call(at, async move {
+            model.lock().emission_called(txn);
+            let result = transmitter.emit(event).await;
+            model.lock().emission_returned(&result);
+        });
+    }
+
+    pub(crate) fn create(&mut self, at: &Living, caller: Caller, delivery: RequestedDelivery) {
+        let calls = at.calls.clone();
+        self.call(at, async move {
+            drop(calls.create_stream(&caller, CreateStream::new(delivery)).await);
+        });
+    }
+
+    /// Emits in a transaction of the host's own, which is committed or not.
+    pub(crate) fn emit_in_transaction(&mut self, at: &Living, emission: &Emission) {
+        let (txn, event) = self.event(emission);
+        let commits = self.random.percent(75);
+        let (model, transmitter) = (self.model.clone(), at.transmitter.clone());
+        let connection = Arc::clone(&at.connection);
+        self.call(at, async move {
+            model.lock().emission_called(txn);
+            let mut transaction = Transaction::begin(&connection);
+            let Ok(emission) = transmitter.emit_in(&mut transaction, event).await else { return };
+            let_others_go_first().await;
+            if !commits {
+                return model.lock().happened("a transaction was rolled back");
+            }
+            let committed = transaction.commit(&transmitter, &emission).await;
+            model.lock().happened("a transaction was committed");
+            model.lock().emission_returned(&committed.map_err(Error::from));
+        });
+    }
+
+    fn event(&mut self, emission: &Emission) -> (Txn, Event) {
         let txn = Txn::parse(format!("t-{}", self.next_number())).unwrap();
         let mut event = Event::new(types::session_revoked(), user(emission.user));
         event = event.with_txn(txn.clone());
@@ -35,19 +77,7 @@ impl World {
         if let Some(key) = emission.idempotency_key.clone() {
             event = event.with_idempotency_key(key);
         }
-        let (model, transmitter) = (self.model.clone(), at.transmitter.clone());
-        self.tasks.spawn(at.process, Kind::Call, async move {
-            model.lock().emission_called(txn);
-            let result = transmitter.emit(event).await;
-            model.lock().emission_returned(&result);
-        });
-    }
-
-    pub(crate) fn create(&mut self, at: &Living, caller: Caller, delivery: RequestedDelivery) {
-        let calls = at.calls.clone();
-        self.tasks.spawn(at.process, Kind::Call, async move {
-            drop(calls.create_stream(&caller, CreateStream::new(delivery)).await);
-        });
+        (txn, event)
     }
 
     /// A push to a new endpoint, or to one that is known.
@@ -89,7 +119,7 @@ impl World {
         let (profile, egress) = (at.calls.profile(), at.calls.egress());
         let Ok(request) = PatchStream::parse(body.as_bytes(), profile, egress) else { return };
         let (calls, caller) = (at.calls.clone(), self.owner(stream));
-        self.tasks.spawn(at.process, Kind::Call, async move {
+        self.call(at, async move {
             drop(calls.update_stream(&caller, &request).await);
         });
     }
@@ -98,7 +128,7 @@ impl World {
     pub(crate) fn ask_status(&mut self, at: &Living, stream: &StreamId, status: StreamStatus) {
         let request = StatusRequest::new(stream.clone(), status, None);
         let (calls, caller) = (at.calls.clone(), self.owner(stream));
-        self.tasks.spawn(at.process, Kind::Call, async move {
+        self.call(at, async move {
             drop(calls.update_status(&caller, &request).await);
         });
     }
@@ -106,28 +136,28 @@ impl World {
     /// The transmitter sets the status.
     pub(crate) fn set_status(&mut self, at: &Living, stream: &StreamId, status: StreamStatus) {
         let (transmitter, stream) = (at.transmitter.clone(), stream.clone());
-        self.tasks.spawn(at.process, Kind::Call, async move {
+        self.call(at, async move {
             drop(transmitter.set_status(&stream, status, Some("maintenance".to_owned())).await);
         });
     }
 
     pub(crate) fn suspend(&mut self, at: &Living, caller: Caller) {
         let transmitter = at.transmitter.clone();
-        self.tasks.spawn(at.process, Kind::Call, async move {
+        self.call(at, async move {
             drop(transmitter.suspend_client(&caller.owner, None).await);
         });
     }
 
     pub(crate) fn resume(&mut self, at: &Living, caller: Caller) {
         let transmitter = at.transmitter.clone();
-        self.tasks.spawn(at.process, Kind::Call, async move {
+        self.call(at, async move {
             drop(transmitter.resume_client(&caller.owner).await);
         });
     }
 
     pub(crate) fn delete(&mut self, at: &Living, stream: &StreamId) {
         let (calls, caller, stream) = (at.calls.clone(), self.owner(stream), stream.clone());
-        self.tasks.spawn(at.process, Kind::Call, async move {
+        self.call(at, async move {
             drop(calls.delete_stream(&caller, &stream).await);
         });
     }
@@ -137,7 +167,7 @@ impl World {
         self.model.lock().verification_asked(stream, state.clone());
         let request = VerificationRequest::new(stream.clone(), Some(state));
         let (calls, caller) = (at.calls.clone(), self.owner(stream));
-        self.tasks.spawn(at.process, Kind::Call, async move {
+        self.call(at, async move {
             drop(calls.verify(&caller, request).await);
         });
     }
@@ -145,7 +175,7 @@ impl World {
     pub(crate) fn add_subject(&mut self, at: &Living, stream: &StreamId, number: usize) {
         let request = SubjectRequest::new(stream.clone(), user(number));
         let (calls, caller) = (at.calls.clone(), self.owner(stream));
-        self.tasks.spawn(at.process, Kind::Call, async move {
+        self.call(at, async move {
             drop(calls.add_subject(&caller, request).await);
         });
     }
@@ -153,7 +183,7 @@ impl World {
     pub(crate) fn remove_subject(&mut self, at: &Living, stream: &StreamId, number: usize) {
         let request = SubjectRequest::new(stream.clone(), user(number));
         let (calls, caller) = (at.calls.clone(), self.owner(stream));
-        self.tasks.spawn(at.process, Kind::Call, async move {
+        self.call(at, async move {
             drop(calls.remove_subject(&caller, request).await);
         });
     }
@@ -178,8 +208,12 @@ impl World {
         let (model, process) = (self.model.clone(), at.process);
         let mut done = request.acks.clone();
         done.extend(request.errors.iter().map(|(jti, _)| jti.clone()));
-        self.tasks.spawn(at.process, Kind::Call, async move {
-            let Ok(reply) = calls.poll(&caller, &id, request).await else { return };
+        self.call(at, async move {
+            let waits = (request.wait == Wait::ForEvents && request.max_events != Some(0))
+                .then(|| Polling::begin(&model, process, &id));
+            let reply = calls.poll(&caller, &id, request).await;
+            drop(waits);
+            let Ok(reply) = reply else { return };
             model.lock().poll_answered(process, &id, &reply, arrives);
             if arrives {
                 let mut inboxes = inboxes.lock().unwrap();
@@ -194,9 +228,37 @@ impl World {
 
     /// The dead letters of a stream are given another life.
     pub(crate) fn redrive(&mut self, at: &Living, stream: &StreamId) {
+        let mut filter = LetterFilter::default();
+        if self.random.percent(30) {
+            let kinds = [
+                DeadLetterKind::Rejected,
+                DeadLetterKind::Reported,
+                DeadLetterKind::HeldLimit,
+                DeadLetterKind::AnnouncementExpired,
+            ];
+            filter.kind = Some(self.random.pick(&kinds));
+        }
         let (transmitter, stream) = (at.transmitter.clone(), stream.clone());
-        self.tasks.spawn(at.process, Kind::Call, async move {
-            drop(transmitter.redrive(&stream, LetterFilter::default()).await);
+        self.call(at, async move {
+            drop(transmitter.redrive(&stream, filter).await);
+        });
+    }
+
+    /// The receiver asks how its stream is doing.
+    pub(crate) fn read_status(&mut self, at: &Living, stream: &StreamId) {
+        let (calls, caller, stream) = (at.calls.clone(), self.owner(stream), stream.clone());
+        self.call(at, async move {
+            drop(calls.read_status(&caller, &stream).await);
+        });
+    }
+
+    /// Secrets are sealed with the newest key of the box.
+    pub(crate) fn reseal(&mut self, at: &Living) {
+        let (model, transmitter) = (self.model.clone(), at.transmitter.clone());
+        self.call(at, async move {
+            if transmitter.reseal().await.is_ok_and(|sealed| sealed > 0) {
+                model.lock().happened("secrets were sealed anew");
+            }
         });
     }
 
@@ -209,7 +271,7 @@ impl World {
         request.wait = Wait::Not;
         let model = self.model.clone();
         request.acks = model.lock().entries.keys().cloned().collect();
-        self.tasks.spawn(at.process, Kind::Call, async move {
+        self.call(at, async move {
             if calls.poll(&other, &id, request).await.is_ok() {
                 model.lock().break_promise("P10: somebody polled a stream of another receiver");
             }

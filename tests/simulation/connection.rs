@@ -24,6 +24,7 @@ use ssf_transmitter::timestamp::Timestamp;
 
 use crate::broken::Fault;
 use crate::changes::Changes;
+use crate::happenings;
 use crate::keys::Keys;
 use crate::model::{Model, Process, Shared};
 use crate::random::Random;
@@ -78,10 +79,11 @@ impl Connection {
     /// Makes a call that others may wait for.
     async fn changes_with<T>(
         &self,
+        name: &'static str,
         call: impl Future<Output = Result<T, StoreError>> + Send,
         note: impl FnOnce(&mut Model, &Result<T, StoreError>) + Send,
     ) -> Result<T, StoreError> {
-        self.through(call, |model, result| {
+        self.through(name, call, |model, result| {
             note(model, result);
             if let (Some(changes), Ok(_)) = (&self.changes, result) {
                 changes.happened(self.process.index);
@@ -97,17 +99,63 @@ impl Connection {
     /// Makes a call, and tells the reference what was committed at the moment it was.
     async fn through<T>(
         &self,
+        name: &'static str,
         call: impl Future<Output = Result<T, StoreError>> + Send,
         note: impl FnOnce(&mut Model, &Result<T, StoreError>) + Send,
     ) -> Result<T, StoreError> {
-        self.line.travel().await?;
+        let mut passage = Passage { model: &self.model, name, stage: Stage::Before };
+        passage.survives(self.line.travel().await)?;
         // The store does it without waiting, so what is noted is what is committed.
         let result = call.await;
         note(&mut self.model.lock(), &result);
+        passage.stage = Stage::After;
         if result.is_ok() {
-            self.line.travel().await?;
+            passage.survives(self.line.travel().await)?;
         }
+        passage.stage = Stage::Over;
         result
+    }
+}
+
+/// A call on its way, of which is counted where it breaks off.
+struct Passage<'a> {
+    model: &'a Shared,
+    name: &'static str,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    /// Nothing was committed yet.
+    Before,
+    /// Everything was.
+    After,
+    Over,
+}
+
+impl Passage<'_> {
+    fn survives(&mut self, way: Result<(), StoreError>) -> Result<(), StoreError> {
+        if way.is_err() {
+            let what = match self.stage {
+                Stage::Before => happenings::BROKEN_BEFORE,
+                Stage::After | Stage::Over => happenings::BROKEN_AFTER,
+            };
+            self.model.lock().happened_in(what, self.name);
+            self.stage = Stage::Over;
+        }
+        way
+    }
+}
+
+/// The process died, or whoever waited for the answer waits no more.
+impl Drop for Passage<'_> {
+    fn drop(&mut self) {
+        let what = match self.stage {
+            Stage::Before => happenings::DROPPED_BEFORE,
+            Stage::After => happenings::DROPPED_AFTER,
+            Stage::Over => return,
+        };
+        self.model.lock().happened_in(what, self.name);
     }
 }
 
@@ -136,7 +184,7 @@ impl ReceiverStore for Connection {
     ) -> Result<(), StoreError> {
         let told = record.clone();
         let call = self.store.create_stream(record, quota);
-        self.through(call, move |model, result| model.created(&told, result)).await
+        self.through("create_stream", call, move |model, result| model.created(&told, result)).await
     }
 
     async fn read_stream(
@@ -145,7 +193,7 @@ impl ReceiverStore for Connection {
         owner: &Owner,
         stream: &StreamId,
     ) -> Result<StreamRecord, StoreError> {
-        self.through(self.store.read_stream(issuer, owner, stream), silent).await
+        self.through("read_stream", self.store.read_stream(issuer, owner, stream), silent).await
     }
 
     async fn list_streams(
@@ -153,14 +201,17 @@ impl ReceiverStore for Connection {
         issuer: &Issuer,
         owner: &Owner,
     ) -> Result<Vec<StreamRecord>, StoreError> {
-        self.through(self.store.list_streams(issuer, owner), silent).await
+        self.through("list_streams", self.store.list_streams(issuer, owner), silent).await
     }
 
     async fn update_stream(&self, update: StreamUpdate) -> Result<StreamRecord, StoreError> {
         let (told, by) = (update.clone(), self.process);
         let _change = self.change(&update.record.stream_id);
         let call = self.store.update_stream(self.fault.update(update));
-        self.changes_with(call, move |model, result| model.updated(by, &told, result)).await
+        self.changes_with("update_stream", call, move |model, result| {
+            model.updated(by, &told, result)
+        })
+        .await
     }
 
     async fn delete_stream(
@@ -172,7 +223,8 @@ impl ReceiverStore for Connection {
         let by = self.process;
         let _change = self.change(stream);
         let call = self.store.delete_stream(issuer, owner, stream);
-        self.changes_with(call, |model, result| model.deleted(by, stream, result)).await
+        self.changes_with("delete_stream", call, |model, result| model.deleted(by, stream, result))
+            .await
     }
 
     async fn change_subject(
@@ -185,7 +237,10 @@ impl ReceiverStore for Connection {
     ) -> Result<(), StoreError> {
         let told = change.clone();
         let call = self.store.change_subject(issuer, owner, stream, change, most);
-        self.through(call, |model, result| model.subject_changed(stream, &told, result)).await
+        self.through("change_subject", call, |model, result| {
+            model.subject_changed(stream, &told, result)
+        })
+        .await
     }
 
     async fn queue_verification(
@@ -198,8 +253,10 @@ impl ReceiverStore for Connection {
         let told = verification.clone();
         let verification = self.fault.verification(verification);
         let call = self.store.queue_verification(issuer, owner, stream, verification);
-        self.changes_with(call, |model, result| model.verification_queued(stream, &told, result))
-            .await
+        self.changes_with("queue_verification", call, |model, result| {
+            model.verification_queued(stream, &told, result)
+        })
+        .await
     }
 
     async fn acknowledge(
@@ -212,7 +269,8 @@ impl ReceiverStore for Connection {
         let told = acknowledgement.clone();
         let acknowledgement = self.fault.acknowledge(acknowledgement);
         let call = self.store.acknowledge(issuer, owner, stream, acknowledgement);
-        self.through(call, |model, result| model.acknowledged(stream, &told, result)).await
+        self.through("acknowledge", call, |model, result| model.acknowledged(stream, &told, result))
+            .await
     }
 
     async fn hand_out(
@@ -226,7 +284,8 @@ impl ReceiverStore for Connection {
             let out = self.store.hand_out(issuer, owner, stream, request).await?;
             Ok(self.fault.handed_out(out))
         };
-        self.through(call, |model, result| model.handed_out(stream, request, result)).await
+        self.through("hand_out", call, |model, result| model.handed_out(stream, request, result))
+            .await
     }
 
     async fn keep_polled(
@@ -243,7 +302,7 @@ impl ReceiverStore for Connection {
             let kept = self.store.keep_polled(issuer, owner, stream, tokens, hide).await?;
             Ok(self.fault.kept(&told, kept))
         };
-        self.through(call, |model, result| {
+        self.through("keep_polled", call, |model, result| {
             model.polled(by, stream, (&told, hide), result, |kid| keys.is_retired(kid, now));
         })
         .await
@@ -255,7 +314,9 @@ impl ReceiverStore for Connection {
         owner: &Owner,
         activity: Activity,
     ) -> Result<(), StoreError> {
-        self.through(self.store.touch(issuer, owner, activity), silent).await
+        let told = activity.clone();
+        let call = self.store.touch(issuer, owner, activity);
+        self.through("touch", call, |model, result| model.touched(&told, result)).await
     }
 
     fn change_mark(&self) -> ChangeMark {
@@ -279,7 +340,7 @@ impl WorkerStore for Connection {
             self.fault.claimed(&claims);
             Ok(claims)
         };
-        self.through(call, move |model, result| model.claimed(by, &told, result)).await
+        self.through("claim", call, move |model, result| model.claimed(by, &told, result)).await
     }
 
     async fn keep_tokens(
@@ -293,7 +354,7 @@ impl WorkerStore for Connection {
             let kept = self.store.keep_tokens(issuer, tokens).await?;
             Ok(self.fault.kept(&told, kept))
         };
-        self.through(call, |model, result| {
+        self.through("keep_tokens", call, |model, result| {
             model.kept(by, &told, result, |kid| keys.is_retired(kid, now));
         })
         .await
@@ -306,11 +367,15 @@ impl WorkerStore for Connection {
     ) -> Result<SettleReport, StoreError> {
         let (told, by) = (batch.clone(), self.process);
         let call = self.store.settle(issuer, self.fault.settle(batch));
-        self.through(call, move |model, result| model.settled(by, &told, result)).await
+        self.through("settle", call, move |model, result| model.settled(by, &told, result)).await
     }
 
     async fn sweep(&self, request: SweepRequest) -> Result<Swept, StoreError> {
-        self.through(self.store.sweep(request), silent).await
+        let told = request.clone();
+        self.through("sweep", self.store.sweep(request), |model, result| {
+            model.swept(&told, result);
+        })
+        .await
     }
 
     async fn idle_streams(
@@ -319,7 +384,8 @@ impl WorkerStore for Connection {
         since: Timestamp,
         most: usize,
     ) -> Result<Overdue, StoreError> {
-        self.through(self.store.idle_streams(issuer, since, most), silent).await
+        let call = self.store.idle_streams(issuer, since, most);
+        self.through("idle_streams", call, |model, result| model.idle_found(since, result)).await
     }
 
     async fn unverified_streams(
@@ -328,7 +394,11 @@ impl WorkerStore for Connection {
         since: Timestamp,
         most: usize,
     ) -> Result<Overdue, StoreError> {
-        self.through(self.store.unverified_streams(issuer, since, most), silent).await
+        let call = self.store.unverified_streams(issuer, since, most);
+        self.through("unverified_streams", call, |model, result| {
+            model.unverified_found(since, result);
+        })
+        .await
     }
 
     async fn held_streams(
@@ -337,13 +407,14 @@ impl WorkerStore for Connection {
         after: Option<&StreamId>,
         most: usize,
     ) -> Result<Vec<HeldStream>, StoreError> {
-        self.through(self.store.held_streams(issuer, after, most), silent).await
+        self.through("held_streams", self.store.held_streams(issuer, after, most), silent).await
     }
 
     async fn give_up_held(&self, issuer: &Issuer, request: GiveUpHeld) -> Result<u64, StoreError> {
         let told = request.clone();
         let call = self.store.give_up_held(issuer, request);
-        self.through(call, move |model, result| model.held_given_up(&told, result)).await
+        self.through("give_up_held", call, move |model, result| model.held_given_up(&told, result))
+            .await
     }
 }
 
@@ -354,7 +425,7 @@ impl OperatorStore for Connection {
         issuer: &Issuer,
         stream: &StreamId,
     ) -> Result<StreamRecord, StoreError> {
-        self.through(self.store.find_stream(issuer, stream), silent).await
+        self.through("find_stream", self.store.find_stream(issuer, stream), silent).await
     }
 
     async fn list_overviews(
@@ -363,7 +434,7 @@ impl OperatorStore for Connection {
         after: Option<&StreamId>,
         most: usize,
     ) -> Result<Vec<StreamOverview>, StoreError> {
-        self.through(self.store.list_overviews(issuer, after, most), silent).await
+        self.through("list_overviews", self.store.list_overviews(issuer, after, most), silent).await
     }
 
     async fn overview(
@@ -371,7 +442,7 @@ impl OperatorStore for Connection {
         issuer: &Issuer,
         stream: &StreamId,
     ) -> Result<StreamOverview, StoreError> {
-        self.through(self.store.overview(issuer, stream), silent).await
+        self.through("overview", self.store.overview(issuer, stream), silent).await
     }
 
     async fn interest(
@@ -381,17 +452,17 @@ impl OperatorStore for Connection {
         subject: &Subject,
         now: Timestamp,
     ) -> Result<Interest, StoreError> {
-        self.through(self.store.interest(issuer, stream, subject, now), silent).await
+        self.through("interest", self.store.interest(issuer, stream, subject, now), silent).await
     }
 
     async fn suspend(&self, issuer: &Issuer, owner: &Owner) -> Result<(), StoreError> {
         let call = self.store.suspend(issuer, owner);
-        self.through(call, |model, _| model.suspended(owner)).await
+        self.through("suspend", call, |model, _| model.suspended(owner)).await
     }
 
     async fn resume(&self, issuer: &Issuer, owner: &Owner) -> Result<(), StoreError> {
         let call = self.store.resume(issuer, owner);
-        self.through(call, |model, _| model.resumed(owner)).await
+        self.through("resume", call, |model, _| model.resumed(owner)).await
     }
 
     async fn dead_letters(
@@ -400,7 +471,7 @@ impl OperatorStore for Connection {
         stream: &StreamId,
         query: &LetterQuery,
     ) -> Result<Vec<DeadLetter>, StoreError> {
-        self.through(self.store.dead_letters(issuer, stream, query), silent).await
+        self.through("dead_letters", self.store.dead_letters(issuer, stream, query), silent).await
     }
 
     async fn redrive(
@@ -411,11 +482,14 @@ impl OperatorStore for Connection {
     ) -> Result<Vec<Redriven>, StoreError> {
         let told = redrive.clone();
         let call = self.store.redrive(issuer, stream, redrive);
-        self.changes_with(call, move |model, result| model.redriven(stream, &told, result)).await
+        self.changes_with("redrive", call, move |model, result| {
+            model.redriven(stream, &told, result)
+        })
+        .await
     }
 
     async fn totals(&self, issuer: &Issuer) -> Result<Totals, StoreError> {
-        self.through(self.store.totals(issuer), silent).await
+        self.through("totals", self.store.totals(issuer), silent).await
     }
 }
 
@@ -433,13 +507,15 @@ impl Outbox for ConnectedOutbox<'_> {
     async fn candidates(&mut self, query: &CandidateQuery) -> Result<Vec<Candidate>, StoreError> {
         let mut outbox = self.0.store.outbox();
         let call = outbox.candidates(query);
-        self.0.through(call, |model, result| model.candidates(query, result)).await
+        self.0.through("candidates", call, |model, result| model.candidates(query, result)).await
     }
 
     async fn append(&mut self, append: Append) -> Result<Appended, StoreError> {
         let told = append.clone();
         let mut outbox = self.0.store.outbox();
         let call = outbox.append(self.0.fault.append(append));
-        self.0.changes_with(call, move |model, result| model.appended(&told, result)).await
+        self.0
+            .changes_with("append", call, move |model, result| model.appended(&told, result))
+            .await
     }
 }

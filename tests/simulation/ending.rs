@@ -2,54 +2,127 @@
 
 use std::time::Duration;
 
+use ssf_transmitter::clock::Clock;
 use ssf_transmitter::id::StreamId;
 use ssf_transmitter::stream::{Delivery, StreamStatus};
 
 use crate::calls::PollHabits;
 use crate::keys::Mood;
-use crate::model::End;
+use crate::secrets::Mood as SecretMood;
 use crate::world::{World, caller};
 
 /// Long enough for all that is under way to come to its end: a push, a lease, a slow line.
 const AFTERMATH: Duration = Duration::from_secs(150);
+/// Retention that lasts longer is not waited for.
+const LONGEST: Duration = Duration::from_secs(3600);
 
 impl World {
     pub(crate) fn epilogue(&mut self) {
         self.clear_up();
         self.pass(AFTERMATH);
+        self.hold_limits();
         self.enable_all();
         let patience = self.scene.patience();
         let mut waited = 0;
+        let last = self.model.lock().moment();
         // Looks more and more seldom: long waits are for the first of each stream only.
-        while !self.is_broken() && self.waiting() > 0 {
+        while !self.is_broken() && self.waiting(last) > 0 {
             if waited > patience {
-                return self.name_what_waits();
+                return self.name_what_waits(last);
             }
-            let mut before = u64::MAX;
-            // A poll may get no more than one SET.
-            while self.waiting() < before && !self.is_broken() {
-                before = self.waiting();
+            let mut before = usize::MAX;
+            // A poll may get no more than one SET, and has to wait for what is hidden.
+            while self.waiting(last) < before && !self.is_broken() {
+                before = self.waiting(last);
                 self.fetch_all();
                 self.pass(Duration::from_millis(500));
             }
-            let pause = (waited / 8).clamp(2, 120);
+            let longest = self.scene.config.inactivity_timeout.map_or(120, |t| t.as_secs() / 3);
+            let pause = (waited / 8).clamp(2, longest.min(120));
             self.pass(Duration::from_secs(pause));
+            self.show_presence();
             waited += pause;
         }
         self.check_dead_letters();
+        self.silence();
+    }
+
+    /// Receivers that push are active, too.
+    fn show_presence(&mut self) {
+        for id in self.streams(|_, _| true) {
+            if let Some(at) = self.any_process() {
+                self.read_status(&at, &id);
+            }
+        }
+    }
+
+    /// No stream holds more than it may.
+    fn hold_limits(&self) {
+        // What became too old by the clock that is behind.
+        let aged = self.truth.now().before(self.scene.slack());
+        let mut limits = self.scene.config.held;
+        // Each process knows how much room there was and what it emitted itself.
+        let processes = self.seats.len() as u64;
+        (limits.entries, limits.bytes) = (limits.entries * processes, limits.bytes * processes);
+        self.model.lock().hold_limits(&limits, aged);
+    }
+
+    /// From here on no receiver does anything: upkeep comes when it is due, and comes to an end.
+    fn silence(&mut self) {
+        let (config, slack) = (self.scene.config.clone(), self.scene.slack());
+        if self.is_broken() {
+            return;
+        }
+        let lapse = config.keep_dead_letters * 9 / 8;
+        let times = [config.verification_interval, config.inactivity_timeout];
+        let lapses = (lapse < LONGEST).then_some(lapse);
+        let longest = times.into_iter().flatten().chain(lapses).max();
+        let Some(longest) = longest else { return };
+        self.pass(longest.saturating_add(slack));
+        let now = self.truth.now().before(slack);
+        let verified = config.verification_interval.map(|interval| now.before(interval));
+        self.model.lock().hold_upkeep(now.before(lapse), verified);
+        if config.inactivity_timeout.is_none() || self.is_broken() {
+            return;
+        }
+        if !self.streams(|_, status| status == StreamStatus::Enabled).is_empty() {
+            let broken = "SSF 1.0 8.1.1: a stream is enabled though nobody is there";
+            return self.model.lock().break_promise(broken);
+        }
+        // They are told, by push or when they come.
+        self.pass(AFTERMATH);
+        for _ in 0..3 {
+            self.fetch_all();
+            self.pass(Duration::from_secs(40));
+        }
+        self.model.lock().hold_announced();
     }
 
     fn clear_up(&mut self) {
         self.set_weather(0, 0);
         self.keys.set(Mood::Sign);
         self.receivers.recover();
+        self.secrets.set(SecretMood::Well);
         self.spare_all();
+        self.becomes_calm();
         self.model.lock().note(|| "the weather clears".to_owned());
     }
 
-    /// Streams that were stopped go on, those of suspended receivers too.
+    /// Streams that were stopped go on, those of suspended receivers too. Upkeep may stop one in
+    /// the same moment, but not again and again.
     fn enable_all(&mut self) {
+        for _ in 0..3 {
+            self.enable_stopped();
+        }
+        let stopped = self.streams(|_, status| status != StreamStatus::Enabled).len();
+        if stopped > 0 && !self.is_broken() {
+            self.model.lock().break_promise("a stream could not be enabled");
+        }
+    }
+
+    fn enable_stopped(&mut self) {
         let Some(at) = self.any_process() else { return };
+        self.show_presence();
         for number in 0..2 {
             self.resume(&at, caller(number));
         }
@@ -58,10 +131,6 @@ impl World {
             self.set_status(&at, &id, StreamStatus::Enabled);
         }
         self.pass(Duration::from_secs(1));
-        let stopped = self.streams(|_, status| status != StreamStatus::Enabled).len();
-        if stopped > 0 && !self.is_broken() {
-            self.model.lock().break_promise("a stream could not be enabled");
-        }
     }
 
     /// All receivers that poll fetch and acknowledge.
@@ -81,13 +150,14 @@ impl World {
         streams.map(|(id, _)| id.clone()).collect()
     }
 
-    fn waiting(&self) -> u64 {
-        self.model.lock().totals.waiting
+    /// How many entries wait of those that were there at that moment.
+    fn waiting(&self, moment: u64) -> usize {
+        self.model.lock().waiting_since(moment).count()
     }
 
-    fn name_what_waits(&self) {
+    fn name_what_waits(&self, moment: u64) {
         let mut model = self.model.lock();
-        let waits = model.entries.iter().filter(|(_, entry)| entry.ended.is_none());
+        let waits = model.waiting_since(moment);
         let waits: Vec<_> = waits.map(|(jti, entry)| format!("{jti}: {entry:?}")).collect();
         model.break_promise(format!("P6: these never end: {waits:#?}"));
     }
@@ -99,9 +169,8 @@ impl World {
             let mut letters: Vec<_> = letters.map(|l| (l.jti, l.attempts)).collect();
             letters.sort();
             let mut model = self.model.lock();
-            let dead = model.entries.iter().filter(|(_, entry)| {
-                entry.stream == id && entry.ended == Some(End::Dead) && !entry.renewed
-            });
+            let dead =
+                model.entries.iter().filter(|(_, entry)| entry.stream == id && entry.is_letter());
             let dead: Vec<_> = dead.map(|(jti, entry)| (jti.clone(), entry.attempts)).collect();
             if letters != dead {
                 model

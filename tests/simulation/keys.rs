@@ -28,6 +28,8 @@ struct Shared {
 struct State {
     keys: Vec<PublicKey>,
     mood: Mood,
+    /// When the set of keys could last not be had.
+    gone_until: Timestamp,
     signatures: u64,
 }
 
@@ -43,12 +45,24 @@ pub(crate) enum Mood {
 
 impl Keys {
     pub(crate) fn new(truth: VirtualClock) -> Self {
-        let state = State { keys: vec![key(0)], mood: Mood::Sign, signatures: 0 };
+        let (mood, gone_until) = (Mood::Sign, Timestamp::default());
+        let state = State { keys: vec![key(0)], mood, gone_until, signatures: 0 };
         Self(Arc::new(Shared { truth, state: Mutex::new(state) }))
     }
 
     pub(crate) fn set(&self, mood: Mood) {
-        self.state().mood = mood;
+        let mut state = self.state();
+        if state.mood == Mood::Gone {
+            state.gone_until = self.0.truth.now();
+        }
+        state.mood = mood;
+    }
+
+    /// Whether the set of keys could not be had since then: who sends what is signed already goes by
+    /// the set that was known last.
+    pub(crate) fn were_gone_since(&self, since: Timestamp) -> bool {
+        let state = self.state();
+        state.mood == Mood::Gone || state.gone_until >= since
     }
 
     /// Announces another key, which signs a little later; the others leave the published set when

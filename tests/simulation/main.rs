@@ -5,6 +5,8 @@
 //! `SIMULATION=0..100000 cargo test --test simulation seeds` as many as you like.
 
 #[cfg(test)]
+mod bell;
+#[cfg(test)]
 mod broken;
 #[cfg(test)]
 mod calls;
@@ -15,11 +17,15 @@ mod connection;
 #[cfg(test)]
 mod ending;
 #[cfg(test)]
+mod happenings;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
 mod plan;
+#[cfg(test)]
+mod quiet;
 #[cfg(test)]
 mod random;
 #[cfg(test)]
@@ -31,10 +37,14 @@ mod run;
 #[cfg(test)]
 mod scene;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod seeds;
 #[cfg(test)]
 mod tasks;
 #[cfg(test)]
 mod time;
+#[cfg(test)]
+mod transaction;
 #[cfg(test)]
 mod world;

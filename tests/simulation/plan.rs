@@ -10,6 +10,7 @@ use crate::calls::{Emission, PollHabits};
 use crate::keys::Mood as KeyMood;
 use crate::receiver::{MOODS, Mood};
 use crate::scene::Workers;
+use crate::secrets::Mood as SecretMood;
 use crate::world::{Living, World, caller};
 
 /// Something that happens, and how often for each of the others.
@@ -57,6 +58,7 @@ const EVERY_DAY: &[Row] = &[
     }),
     (1, |world, at| on_a_stream(world, |world, id| world.trespass(at, id))),
     (4, |world, at| on_a_stream(world, |world, id| world.redrive(at, id))),
+    (4, |world, at| on_a_stream(world, |world, id| world.read_status(at, id))),
     (2, |world, _| {
         // Every process must know a key, by its own clock, before it signs.
         let announced = Duration::from_millis(2 * world.scene.most_ahead() + 1_000);
@@ -70,12 +72,12 @@ const EVERY_DAY: &[Row] = &[
 ];
 
 const DEATHS: &[Row] = &[
-    (6, |world, at| {
-        let steps = world.random.between(1, 60);
+    (14, |world, at| {
+        let steps = world.random.between(1, 40);
         world.doom(at.process.index, steps);
     }),
     (3, |world, _| world.tasks.hang_up(&world.random)),
-    (2, |world, at| world.stop(at)),
+    (1, |world, at| world.stop(at)),
 ];
 
 const LINES: &[Row] = &[(8, |world, _| {
@@ -89,6 +91,19 @@ const KEYS: &[Row] = &[(6, |world, _| {
     let mood = [KeyMood::Sign, KeyMood::Sign, slowly, KeyMood::Fail, KeyMood::Gone];
     world.keys.set(world.random.pick(&mood));
 })];
+
+/// Where secrets are sealed, or tokens had.
+const SECRETS: &[Row] = &[
+    (6, |world, _| {
+        let moods = [SecretMood::Well, SecretMood::Well, SecretMood::Fail, SecretMood::Hang];
+        world.secrets.set(world.random.pick(&moods));
+    }),
+    (4, |world, _| world.secrets.expire()),
+    (2, |world, at| {
+        world.secrets.rotate();
+        world.reseal(at);
+    }),
+];
 
 const STATUSES: [StreamStatus; 7] = [
     StreamStatus::Enabled,
@@ -121,6 +136,7 @@ impl World {
         rows.extend(self.scene.kills().then_some(DEATHS).into_iter().flatten());
         rows.extend(self.scene.breaks_lines().then_some(LINES).into_iter().flatten());
         rows.extend(self.scene.fails_keys().then_some(KEYS).into_iter().flatten());
+        rows.extend(self.scene.asks().then_some(SECRETS).into_iter().flatten());
         for _ in 0..self.scene.actions {
             if let Some(at) = self.any_process() {
                 self.draw(&rows)(self, &at);
@@ -168,8 +184,14 @@ impl World {
         let key = || IdempotencyKey::parse(format!("key-{}", self.random.below(4))).unwrap();
         let idempotency_key = self.random.percent(15).then(key);
         let emission = Emission { user: self.random.below(USERS), order_key, idempotency_key };
+        // A key and the host's own transaction say the same of a repetition.
+        let in_transaction = emission.idempotency_key.is_none() && self.random.percent(30);
         for _ in 0..self.random.pick(&[1, 1, 1, 2, 5]) {
-            self.emit(at, &emission);
+            if in_transaction {
+                self.emit_in_transaction(at, &emission);
+            } else {
+                self.emit(at, &emission);
+            }
         }
     }
 
@@ -188,7 +210,9 @@ impl World {
             most: self.random.pick(&[None, None, Some(0), Some(1), Some(2)]),
         };
         if let Some(id) = self.random.pick_one(&polled) {
-            self.poll(at, &id, habits);
+            for _ in 0..self.random.pick(&[1, 1, 2]) {
+                self.poll(at, &id, habits);
+            }
         }
     }
 

@@ -17,6 +17,7 @@ use crate::keys::Keys;
 use crate::model::{Process, Shared};
 use crate::random::Random;
 use crate::rules::{Ending, Wish};
+use crate::secrets::Secrets;
 use crate::time::ProcessClock;
 
 /// All receivers of pushes. Clones are handles of the same.
@@ -98,7 +99,7 @@ impl Receivers {
             // Whether it got it or not, it does not say so.
             Ending::Broke(Timeout) if random.percent(50) => (None, None),
             Ending::Broke(Timeout) => (Some(time()), None),
-            Ending::Answered { .. } | Ending::Broke(_) | Ending::Dropped => {
+            Ending::Answered { .. } | Ending::Broke(_) | Ending::Hindered | Ending::Dropped => {
                 (Some(time()), Some(time()))
             }
         };
@@ -183,6 +184,7 @@ pub(crate) struct Wire {
     pub(crate) process: Process,
     pub(crate) clock: ProcessClock,
     pub(crate) keys: Keys,
+    pub(crate) secrets: Secrets,
 }
 
 #[async_trait]
@@ -191,11 +193,18 @@ impl Deliverer for Wire {
         let now = self.clock.now();
         // A key may leave the published set while what it signed is on its way.
         let lately = now.before(Duration::from_secs(120));
-        let verifiable = |kid: &_| !self.keys.is_retired(kid, lately);
+        let verifiable =
+            |kid: &_| self.keys.were_gone_since(lately) || !self.keys.is_retired(kid, lately);
         let id = self.model.lock().request_started(self.process, now, &request, verifiable);
         let end = now.after(request.within);
         let mut under_way = UnderWay { wire: self, id, end, told: false };
-        let Plan { travels, thinks, ending } = self.receivers.plan(request.endpoint.as_str());
+        // Whatever its mood: a token that has run out convinces nobody.
+        let Plan { travels, thinks, ending } = if self.is_stale(&request) {
+            let soon = Some(Duration::from_millis(20));
+            Plan { travels: None, thinks: soon, ending: answer(401) }
+        } else {
+            self.receivers.plan(request.endpoint.as_str())
+        };
         if let Some(time) = travels {
             self.sleep(time).await;
             self.model.lock().request_arrived(id);
@@ -211,6 +220,10 @@ impl Deliverer for Wire {
 }
 
 impl Wire {
+    fn is_stale(&self, request: &PushRequest) -> bool {
+        self.secrets.is_stale(request.authorization.as_ref())
+    }
+
     async fn sleep(&self, time: Duration) {
         let truth = &self.receivers.truth;
         truth.sleep_until(truth.now().after(time)).await;
@@ -240,7 +253,7 @@ fn answered(ending: &Ending) -> Result<PushResponse, DeliverError> {
             Ok(response)
         }
         Ending::Broke(failure) => Err(DeliverError::new(*failure)),
-        Ending::Dropped => Err(DeliverError::new(TransportFailure::Exchange)),
+        Ending::Hindered | Ending::Dropped => Err(DeliverError::new(TransportFailure::Exchange)),
     }
 }
 

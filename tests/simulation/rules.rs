@@ -17,6 +17,8 @@ pub(crate) enum Ending {
         wish: Option<Wish>,
     },
     Broke(TransportFailure),
+    /// It was not to be had what the request was to carry.
+    Hindered,
     /// The transmitter itself let it go.
     Dropped,
 }
@@ -44,6 +46,8 @@ pub(crate) enum Fault {
     },
     /// The stream's, and it is to stop at once.
     StreamStops,
+    /// Ours.
+    Ours,
 }
 
 /// How often something is tried, and how long the waits are.
@@ -79,6 +83,8 @@ pub(crate) struct Rules {
 /// The announcement of a stop has so many tries within so many seconds (P5).
 pub(crate) const ANNOUNCEMENT: Tries = Tries { most: 3, waits: Waits { first: 5, longest: 20 } };
 pub(crate) const ANNOUNCEMENT_SECONDS: u64 = 60;
+/// What fails on our side makes a stream wait so many seconds at most.
+pub(crate) const LONGEST_HINDRANCE: u64 = 60;
 /// A SET whose stream failed under it waits so long.
 pub(crate) const DEFERRAL: Waits = Waits { first: 1, longest: 1 };
 
@@ -139,6 +145,7 @@ impl Rules {
             Ending::Answered { err: Some("invalid_key"), .. } => Fault::Key(self.key),
             Ending::Answered { err: Some(_), .. } => Fault::Set,
             Ending::Answered { status: 400 | 413 | 415 | 422, .. } => Fault::SetMayPass(self.few),
+            Ending::Hindered => Fault::Ours,
             Ending::Answered { .. } | Ending::Broke(_) | Ending::Dropped => {
                 Fault::Stream { refuses: false }
             }

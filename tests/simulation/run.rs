@@ -6,11 +6,12 @@ use ssf_transmitter::store::StreamStore;
 use ssf_transmitter::store::memory::MemoryStore;
 
 use crate::broken::Fault;
+use crate::happenings::Happenings;
 use crate::model::Tracing;
 use crate::world::World;
 
 /// What a run came to that broke no promise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) accepted: u64,
     pub(crate) redriven: u64,
@@ -19,6 +20,19 @@ pub(crate) struct Outcome {
     pub(crate) discarded: u64,
     /// How many things happened.
     pub(crate) moments: u64,
+    pub(crate) happenings: Happenings,
+}
+
+impl Outcome {
+    pub(crate) fn add(&mut self, more: &Self) {
+        self.accepted += more.accepted;
+        self.redriven += more.redriven;
+        self.delivered += more.delivered;
+        self.dead += more.dead;
+        self.discarded += more.discarded;
+        self.moments += more.moments;
+        self.happenings.add(&more.happenings);
+    }
 }
 
 /// A promise that a run broke.
@@ -55,6 +69,7 @@ pub(crate) fn run(
         dead: totals.dead,
         discarded: totals.discarded_deleted + totals.discarded_disabled + totals.discarded_replaced,
         moments: model.moment(),
+        happenings: model.happenings.clone(),
     })
 }
 
@@ -62,17 +77,19 @@ pub(crate) fn memory() -> Arc<dyn StreamStore> {
     Arc::new(MemoryStore::new())
 }
 
-/// Runs a seed over the store in memory; one that breaks a promise is run again and told in full.
-pub(crate) fn run_and_tell(seed: u64) -> Outcome {
-    match run(seed, memory(), Fault::default(), Tracing::Off) {
-        Ok(outcome) => outcome,
-        Err(Broken { promise, .. }) => {
-            let again = run(seed, memory(), Fault::default(), Tracing::On);
-            let trace = again.err().map(|broken| broken.trace.join("\n")).unwrap_or_default();
-            panic!(
-                "seed {seed} breaks a promise:\n{trace}\n\n{promise}\n\nto replay it:\n    \
-                 SIMULATION={seed} cargo test --test simulation seeds\n"
-            );
-        }
+/// Runs a seed over the store in memory.
+pub(crate) fn run_seed(seed: u64) -> Result<Outcome, String> {
+    run(seed, memory(), Fault::default(), Tracing::Off).map_err(|broken| broken.promise)
+}
+
+/// Runs a seed again that broke a promise, and tells it in full.
+pub(crate) fn tell(seed: u64) -> String {
+    match run(seed, memory(), Fault::default(), Tracing::On) {
+        Ok(_) => format!("seed {seed} does not replay"),
+        Err(Broken { promise, trace }) => format!(
+            "seed {seed} breaks a promise:\n{trace}\n\n{promise}\n\nto replay it:\n    \
+             SIMULATION={seed} cargo test --test simulation seeds\n",
+            trace = trace.join("\n")
+        ),
     }
 }

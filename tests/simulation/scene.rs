@@ -25,6 +25,9 @@ pub(crate) struct Scene {
     pub(crate) tells: bool,
     pub(crate) faults: Faults,
     pub(crate) wishes: &'static [u64],
+    /// Whether secrets are sealed, and whether there are tokens for streams without one.
+    pub(crate) seals: bool,
+    pub(crate) has_tokens: bool,
 }
 
 /// How the processes push.
@@ -62,14 +65,27 @@ impl Scene {
             processes: random.pick(&[1, 2, 2, 3]),
             workers,
             clocks: random.pick(&[Clocks::Agree, Clocks::Agree, Clocks::Agree, Clocks::Differ]),
-            config: config(random, &rules),
+            config: config(random, &rules, brisk),
             profile: profile(random),
             rules,
             tells,
             actions: random.pick(&[15, 30, 45]),
             faults: random.pick(&[Faults::None, Faults::Deaths, Faults::Line, Faults::All]),
             wishes,
+            seals: random.percent(40),
+            has_tokens: random.percent(40),
         }
+    }
+
+    /// Whether box or tokens may fail.
+    pub(crate) fn asks(&self) -> bool {
+        self.seals || self.has_tokens
+    }
+
+    /// How long after it was due something may be seen to at the latest, by whichever clock: what
+    /// failed is tried again after a minute.
+    pub(crate) fn slack(&self) -> Duration {
+        Duration::from_millis(70_000 + 2 * self.most_ahead())
     }
 
     pub(crate) fn kills(&self) -> bool {
@@ -106,17 +122,28 @@ fn profile(random: &Random) -> Profile {
     profile
 }
 
-fn config(random: &Random, rules: &Rules) -> Config {
+fn config(random: &Random, rules: &Rules, brisk: bool) -> Config {
     let mut config = Config::default();
     (config.outcomes, config.breaker) = rules.policies();
     config.default_subjects =
         random.pick(&[DefaultSubjects::All, DefaultSubjects::All, DefaultSubjects::None]);
     config.held.entries = random.pick(&[3, 1_000_000, 1_000_000, 1_000_000]);
     config.held.age = Duration::from_secs(random.pick(&[600, 30 * 24 * 3600, 30 * 24 * 3600]));
+    config.held.bytes = random.pick(&[1_000, 1 << 30, 1 << 30, 1 << 30]);
     config.held.beyond = random.pick(&[BeyondLimit::GiveUpOldest, BeyondLimit::DisableStream]);
     config.pushes = random.pick(&[1, 3, 8, 64]);
     config.pushes_per_host = random.pick(&[1, 4, 32]);
     config.pushes_per_stream = random.pick(&[1, 2, 8]);
     config.poll_batch = random.pick(&[1, 3, 100]);
+    let seconds = |times: &[u64]| match random.pick(times) {
+        0 => None,
+        seconds => Some(Duration::from_secs(seconds)),
+    };
+    config.visibility_window = seconds(&[0, 5, 30]);
+    config.removal_grace = seconds(&[0, 0, 20, 300]).unwrap_or_default();
+    config.verification_interval = seconds(if brisk { &[0, 0, 45] } else { &[0, 0, 90, 1_800] });
+    config.inactivity_timeout = seconds(if brisk { &[0, 0, 90] } else { &[0, 0, 120, 1_800] });
+    config.keep_dead_letters = seconds(&[0, 300]).unwrap_or(config.keep_dead_letters);
+    config.keep_idempotency_keys = seconds(&[0, 60]).unwrap_or(config.keep_idempotency_keys);
     config
 }

@@ -1,10 +1,11 @@
 //! The executor: polls the futures of all processes one step at a time, in a random order, and
 //! drops them wherever they are.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use crate::model::Process;
 use crate::random::Random;
@@ -77,4 +78,21 @@ impl Tasks {
             self.0.remove(index);
         }
     }
+}
+
+/// Goes on with some work for so many steps and drops it then, wherever it is.
+pub(crate) async fn at_most(mut steps: u64, work: impl Future<Output = ()> + Send) {
+    let mut work = Box::pin(work);
+    poll_fn(|context| {
+        if steps == 0 {
+            return Poll::Ready(());
+        }
+        steps -= 1;
+        if steps == 0 {
+            // Not only when it is woken again: in the midst of it.
+            context.waker().wake_by_ref();
+        }
+        work.as_mut().poll(context)
+    })
+    .await;
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::select;
 use ssf_transmitter::auth::Caller;
 use ssf_transmitter::clock::Clock;
 use ssf_transmitter::id::{Audience, ClientId, Issuer, Jti, Owner, Scope, StreamId, TenantId};
@@ -16,6 +17,7 @@ use ssf_transmitter::timestamp::Timestamp;
 use ssf_transmitter::transmitter::{Receivers as ReceiverCalls, Transmitter};
 use tokio::sync::oneshot;
 
+use crate::bell::Bell;
 use crate::broken::Fault;
 use crate::changes::Changes;
 use crate::connection::{Connection, Line};
@@ -24,10 +26,13 @@ use crate::model::{Process, Shared, Tracing};
 use crate::random::Random;
 use crate::receiver::{Receivers, Wire};
 use crate::scene::{Scene, Workers};
-use crate::tasks::{Kind, Tasks};
+use crate::secrets::{Secrets, SecretsOfProcess};
+use crate::tasks::{Kind, Tasks, at_most};
 use crate::time::ProcessClock;
 
 const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
+/// How often a host with a loop of its own looks what other processes did.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// More steps than this without the time moving are a spin.
 const MOST_STEPS: usize = 20_000;
 
@@ -37,17 +42,24 @@ pub(crate) struct World {
     pub(crate) truth: VirtualClock,
     pub(crate) model: Shared,
     pub(crate) keys: Keys,
+    pub(crate) secrets: Secrets,
     pub(crate) receivers: Receivers,
     pub(crate) line: Line,
     pub(crate) tasks: Tasks,
     pub(crate) inboxes: Inboxes,
     pub(crate) seats: Vec<Seat>,
-    store: Arc<dyn StreamStore>,
+    pub(crate) store: Arc<dyn StreamStore>,
     changes: Option<Changes>,
     fault: Fault,
-    issuer: Issuer,
+    pub(crate) issuer: Issuer,
+    /// Since when nothing fails but receivers, if nothing does.
+    pub(crate) calm_since: Option<Timestamp>,
+    /// Since when something has waited to be pushed though nobody is busy.
+    pub(crate) owed_since: Option<Timestamp>,
     /// Which process dies after how many more of its steps.
     doomed: Option<(usize, u64)>,
+    /// Whether nobody dies or hangs up.
+    is_spared: bool,
     checked: u64,
     counter: u64,
 }
@@ -59,7 +71,7 @@ pub(crate) type Inboxes = Arc<Mutex<BTreeMap<StreamId, Vec<Jti>>>>;
 pub(crate) struct Seat {
     pub(crate) clock: ProcessClock,
     life: u32,
-    living: Option<Living>,
+    pub(crate) living: Option<Living>,
     back_at: Option<Timestamp>,
 }
 
@@ -69,7 +81,16 @@ pub(crate) struct Living {
     pub(crate) process: Process,
     pub(crate) transmitter: Transmitter,
     pub(crate) calls: ReceiverCalls,
+    pub(crate) connection: Arc<Connection>,
+    bell: Bell,
     stop: Arc<Mutex<Option<oneshot::Sender<()>>>>,
+}
+
+impl Living {
+    /// Whether its worker claims nothing more.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.lock().unwrap().is_none()
+    }
 }
 
 impl World {
@@ -96,8 +117,9 @@ impl World {
             back_at: None,
         };
         let mut world = Self {
-            model: Shared::new(scene.rules, scene.clocks, tracing),
+            model: Shared::new(&scene, tracing),
             keys: Keys::new(truth.clone()),
+            secrets: Secrets::new(truth.clone()),
             receivers: Receivers::new(random.clone(), truth.clone(), scene.wishes),
             line: Line { longest: random.pick(&[50, 2_000, 20_000, 45_000]), ..line },
             tasks: Tasks::default(),
@@ -107,13 +129,18 @@ impl World {
             changes: scene.tells.then(Changes::default),
             fault,
             issuer: Issuer::parse("https://tr.example.com").unwrap(),
+            calm_since: (!scene.breaks_lines() && !scene.fails_keys()).then_some(START),
+            owed_since: None,
             doomed: None,
+            is_spared: !scene.kills(),
             checked: 0,
             counter: 0,
             random,
             scene,
             truth,
         };
+        let scene = &world.scene;
+        world.model.lock().note(|| format!("{scene:#?}"));
         for index in 0..world.seats.len() {
             world.set_clock(index);
             world.start(index);
@@ -134,10 +161,13 @@ impl World {
     }
 
     /// Sets the clock of a process somewhere within the bounds of the scene.
-    pub(crate) fn set_clock(&self, index: usize) {
+    pub(crate) fn set_clock(&mut self, index: usize) {
         let most = self.scene.most_ahead();
         let ahead = self.random.between(0, 2 * most).cast_signed() - most.cast_signed();
         self.seats[index].clock.set_ahead(ahead);
+        // Whoever sleeps then may sleep for longer.
+        let sleeps = self.truth.now().after(Duration::from_millis(2 * most + 3_000));
+        self.calm_since = self.calm_since.max(Some(sleeps)).filter(|_| self.calm_since.is_some());
     }
 
     /// Starts a process where none lives.
@@ -149,7 +179,7 @@ impl World {
         seat.life += 1;
         seat.back_at = None;
         let process = Process { index, life: seat.life };
-        let connection = Connection {
+        let connection = Arc::new(Connection {
             store: Arc::clone(&self.store),
             line: self.line.clone(),
             model: self.model.clone(),
@@ -158,15 +188,26 @@ impl World {
             keys: self.keys.clone(),
             changes: self.changes.clone(),
             fault: self.fault.clone(),
-        };
+        });
         let wire = Wire {
             receivers: self.receivers.clone(),
             model: self.model.clone(),
             process,
             clock: seat.clock.clone(),
             keys: self.keys.clone(),
+            secrets: self.secrets.clone(),
         };
-        let transmitter = Transmitter::builder(self.issuer.clone(), connection, self.keys.clone())
+        let secrets =
+            SecretsOfProcess { secrets: self.secrets.clone(), model: self.model.clone(), process };
+        let store = Arc::clone(&connection);
+        let mut transmitter = Transmitter::builder(self.issuer.clone(), store, self.keys.clone());
+        if self.scene.seals {
+            transmitter = transmitter.with_secret_box(secrets.clone());
+        }
+        if self.scene.has_tokens {
+            transmitter = transmitter.with_push_authorization(secrets);
+        }
+        let transmitter = transmitter
             .with_deliverer(wire)
             .with_clock(seat.clock.clone())
             .with_entropy(SeededEntropy::new(self.random.bits()))
@@ -175,22 +216,41 @@ impl World {
             .build()
             .unwrap();
         let (stop, stopped) = oneshot::channel();
+        let bell = Bell::default();
         let living = Living {
             process,
             calls: transmitter.receivers(),
             transmitter: transmitter.clone(),
+            connection,
+            bell: bell.clone(),
             stop: Arc::new(Mutex::new(Some(stop))),
         };
         let clock = seat.clock.clone();
         seat.living = Some(living);
         self.model.lock().note(|| format!("{process:?} starts"));
         match self.scene.workers {
-            Workers::Steps => self.tasks.spawn(process, Kind::Worker, steps(transmitter, clock)),
+            Workers::Steps => {
+                // What others do, such a host learns only by looking.
+                let looks = (self.seats.len() > 1).then_some(LOOK_AGAIN);
+                self.tasks.spawn(process, Kind::Worker, steps(transmitter, clock, bell, looks));
+            }
             Workers::Loops => self.tasks.spawn(process, Kind::Worker, async move {
                 let stopped = async { drop(stopped.await) };
                 drop(transmitter.run(stopped, Duration::from_secs(3), |_| {}).await);
             }),
         }
+    }
+
+    /// Somebody calls something in a process.
+    pub(crate) fn call(&mut self, at: &Living, call: impl Future<Output = ()> + Send + 'static) {
+        let bell = at.bell.when_over();
+        let hangs_up = !self.is_spared && self.random.percent(25);
+        let longest = self.random.pick(&[4, 10, 25]);
+        let steps = if hangs_up { self.random.between(1, longest) } else { u64::MAX };
+        self.tasks.spawn(at.process, Kind::Call, async move {
+            let _bell = bell;
+            at_most(steps, call).await;
+        });
     }
 
     /// The worker of a process ends in good order; its calls go on.
@@ -217,10 +277,10 @@ impl World {
 
     /// Nobody dies any more, and the dead come back.
     pub(crate) fn spare_all(&mut self) {
-        self.doomed = None;
+        (self.doomed, self.is_spared) = (None, true);
         for index in 0..self.seats.len() {
             if let Some(living) = self.seats[index].living.clone()
-                && living.stop.lock().unwrap().is_none()
+                && living.is_stopping()
             {
                 self.kill(index);
             }
@@ -267,6 +327,7 @@ impl World {
         loop {
             self.come_back();
             self.settle();
+            self.hold_wakes();
             if self.is_broken() {
                 return;
             }
@@ -318,13 +379,20 @@ impl World {
 }
 
 /// A host's own loop around `run_once`.
-async fn steps(transmitter: Transmitter, clock: ProcessClock) {
+async fn steps(transmitter: Transmitter, clock: ProcessClock, bell: Bell, looks: Option<Duration>) {
     loop {
-        let due = transmitter.run_once().await.ok().and_then(|progress| progress.next_due);
+        let done = transmitter.run_once().await;
         let now = clock.now();
+        let due = match done {
+            Ok(progress) => progress.next_due,
+            Err(_) => Some(now.after(Duration::from_secs(1))),
+        };
+        let due = due.into_iter().chain(looks.map(|after| now.after(after))).min();
         let soon = now.after(Duration::from_millis(100));
-        let look_again = now.after(Duration::from_secs(5));
-        clock.sleep_until(due.unwrap_or(look_again).clamp(soon, look_again)).await;
+        match due {
+            Some(due) => drop(select(bell.rung().boxed(), clock.sleep_until(due.max(soon))).await),
+            None => bell.rung().await,
+        }
     }
 }
 

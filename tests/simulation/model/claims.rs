@@ -30,12 +30,30 @@ impl Model {
                 self.break_promise(format!("{broken}: claim of {}", one.jti));
             }
             self.last_fence = fence;
+            self.count_claim(one, request);
             if let Some(entry) = self.entries.get_mut(&one.jti) {
                 let until = request.lease_until;
                 entry.claim = Some(Claim { fence, until, held: true });
                 entry.ever_claimed = true;
             }
         }
+    }
+
+    fn count_claim(&mut self, one: &Claimed, request: &ClaimRequest) {
+        let Some(entry) = self.entries.get(&one.jti) else { return };
+        let lapsed = entry.claim.is_some_and(|claim| claim.held);
+        let (anew, redriven) = (entry.anew, entry.redriven);
+        let (stopped, unasked) = (one.route.status != StreamStatus::Enabled, entry.unasked);
+        let probe =
+            self.streams.get(&entry.stream).is_some_and(|stream| stream.health.is_failing());
+        self.happened_if(lapsed, "a lease ran out");
+        self.happened_if(probe, "a probe was claimed");
+        self.happened_if(anew, "what is signed anew was claimed");
+        self.happened_if(redriven, "a redriven entry was claimed");
+        self.happened_if(stopped, "the announcement of a stop was claimed");
+        self.happened_if(unasked, "a verification of the transmitter's own was claimed");
+        let signed = matches!(request.tokens, Tokens::SignedBy(_));
+        self.happened_if(signed, "a signed entry was claimed while the keys rested");
     }
 
     fn may_be_claimed(&self, one: &Claimed, request: &ClaimRequest) -> Result<(), &'static str> {
@@ -167,7 +185,10 @@ impl Model {
                     self.hold(present, || format!("P1: {} got an old route", asked.jti));
                     self.keep(by, asked, token, &retired);
                 }
-                _ => self.hold(gone, || format!("P2: a token of {} was refused", asked.jti)),
+                _ => {
+                    self.happened("a token came too late to be kept");
+                    self.hold(gone, || format!("P2: a token of {} was refused", asked.jti));
+                }
             }
         }
     }
@@ -201,8 +222,10 @@ impl Model {
                 Some("P2: a token was replaced by one with other claims")
             }
             _ if *token != asked.token => Some("P2: an unknown token was kept"),
-            Some(_) => {
+            Some(first) => {
                 self.totals.tokens_replaced += 1;
+                let same = first.kid == token.kid;
+                self.happenings.count("a token was replaced", if same { "by its key" } else { "" });
                 None
             }
             None => None,
@@ -220,6 +243,8 @@ impl Model {
                 generation: record.generation,
                 stopped: record.status != StreamStatus::Enabled,
                 request: None,
+                header: None,
+                renewed: false,
                 ending: None,
             });
         }

@@ -4,8 +4,7 @@ use ssf_transmitter::id::{Jti, StreamId};
 use ssf_transmitter::store::{GiveUpHeld, Redrive, Redriven, StoreError};
 use ssf_transmitter::stream::StreamStatus;
 
-use super::streams::route;
-use super::{End, Entry, Model};
+use super::{Entry, Model};
 
 impl Model {
     pub(crate) fn redriven(
@@ -24,14 +23,14 @@ impl Model {
         self.hold(redriven.len() == redrive.letters.len(), || "P6: a redrive lost a letter");
         for (letter, redriven) in redrive.letters.iter().zip(redriven) {
             let jti = &letter.place.jti;
-            let dead = self.entries.get(jti).filter(|entry| {
-                entry.stream == *id && entry.ended == Some(End::Dead) && !entry.renewed
-            });
+            let entry = self.entries.get(jti);
+            let dead = entry.filter(|entry| entry.stream == *id && entry.is_letter());
             let due = match dead {
                 None => Redriven::Gone,
                 Some(entry) if entry.lane.is_control() => Redriven::Refused,
                 Some(_) => Redriven::Done,
             };
+            self.happened_if(due == Redriven::Gone, "a letter was gone before its redrive");
             self.hold(*redriven == due, || format!("P6: a redrive of {jti} was {redriven:?}"));
             if due == Redriven::Done {
                 self.live_again(jti, letter.new_jti.as_ref(), redrive);
@@ -52,6 +51,9 @@ impl Model {
             ..Entry::new(old.stream.clone(), old.lane, moment, old.txn.clone(), old.emitted_at)
         };
         self.totals.redriven += 1;
+        let kind = if new.is_some() { "as a new SET" } else { "as the same SET" };
+        self.happenings.count("a letter was redriven", kind);
+        let Some(old) = self.entries.get_mut(jti) else { return };
         if let Some(new) = new {
             old.renewed = true;
             self.queue(new.clone(), entry);
@@ -72,23 +74,14 @@ impl Model {
         self.note(|| format!("{moment} give up held {request:?} {result:?}"));
         let Ok(given_up) = result else { return };
         let GiveUpHeld { stream_id, limits, now, most, .. } = request;
-        let holds = self.living().any(|(id, stream)| {
-            let polled = route(&stream.record.delivery).is_none();
-            id == stream_id
-                && match stream.record.status {
-                    StreamStatus::Enabled => polled,
-                    StreamStatus::Paused => true,
-                    _ => false,
-                }
-        });
-        let ordinary: Vec<(Jti, _, u64, bool)> = self
-            .waiting(stream_id)
+        let all = self.held(stream_id);
+        let mut entries = all.len() as u64;
+        let mut bytes: u64 = all.iter().map(|(_, entry)| entry.bytes).sum();
+        let ordinary: Vec<(Jti, _, u64, bool)> = all
             .into_iter()
-            .filter(|(_, entry)| !entry.lane.is_control() && holds)
+            .filter(|(_, entry)| entry.hidden_until <= Some(*now))
             .map(|(jti, entry)| (jti.clone(), entry.queued_at, entry.bytes, entry.held_at(*now)))
             .collect();
-        let mut entries = ordinary.len() as u64;
-        let mut bytes: u64 = ordinary.iter().map(|(_, _, bytes, _)| bytes).sum();
         let mut expected = 0;
         for (jti, queued_at, size, held) in ordinary.into_iter().take(*most) {
             let within = entries <= limits.entries
@@ -98,8 +91,9 @@ impl Model {
                 break;
             }
             if !held {
-                self.end(&jti, End::Dead);
+                self.die(&jti, *now);
                 self.totals.dead_by_held_limit += 1;
+                self.happened("an entry was given up for a held limit");
                 (entries, bytes, expected) = (entries - 1, bytes - size, expected + 1);
             }
         }

@@ -9,9 +9,10 @@ use ssf_transmitter::store::{
     Append, Appended, Candidate, CandidateQuery, NewEntry, Repeated, StoreError,
 };
 use ssf_transmitter::stream::{DefaultSubjects, StreamStatus};
+use ssf_transmitter::timestamp::Timestamp;
 use ssf_transmitter::transmitter::Emission as Emitted;
 
-use super::{Emission, Entry, Model, Stream};
+use super::{Emission, Entry, FirstResult, Model, Stream};
 
 impl Model {
     pub(crate) fn emission_called(&mut self, txn: Txn) {
@@ -44,14 +45,19 @@ impl Model {
     ) {
         let Ok(found) = result else { return };
         let found: BTreeSet<&StreamId> = found.iter().map(|found| &found.stream_id).collect();
-        let user = query.subject.canonical();
-        let wanting: BTreeSet<&StreamId> = self
-            .living()
-            .filter(|(_, stream)| stream.wants(query, &user))
-            .map(|(id, _)| id)
-            .collect();
-        let same = found == wanting;
-        self.hold(same, || "P8: routing found other streams than those that want the event");
+        let (user, asked_until) = (query.subject.canonical(), self.asked_until.max(query.now));
+        self.asked_until = asked_until;
+        let right = self.living().all(|(id, stream)| {
+            stream
+                .wants(query, &user, asked_until)
+                .is_none_or(|wanted| wanted == found.contains(id))
+        });
+        let lingers = |(id, stream): (&StreamId, &Stream)| {
+            found.contains(id) && stream.leaving.get(&user).is_some_and(|at| *at > query.now)
+        };
+        let lingers = self.living().any(lingers);
+        self.hold(right, || "P8: routing found other streams than those that want the event");
+        self.happened_if(lingers, "a subject was in the grace of its removal");
     }
 
     pub(crate) fn appended(&mut self, append: &Append, result: &Result<Appended, StoreError>) {
@@ -59,10 +65,11 @@ impl Model {
         self.note(|| format!("{moment} append {} {result:?}", append.txn));
         let Ok(appended) = result else { return };
         let first = append.idempotency_key.as_ref().and_then(|key| self.first_results.get(key));
-        if let Some((txn, sets)) = first {
+        if let Some(FirstResult { txn, sets, .. }) = first {
             let same = appended.repeated == Repeated::Yes
                 && appended.txn == *txn
                 && *appended.accepted == **sets;
+            self.happened("an emission was repeated");
             self.hold(same, || "P8: a repeated emission did not return the first result");
             return;
         }
@@ -76,6 +83,7 @@ impl Model {
             && appended.txn == append.txn
             && *appended.accepted == *accepted
             && appended.skipped == skipped;
+        self.happened_if(!skipped.is_empty(), "a stream went between routing and the commit");
         self.hold(right, || format!("P8: {} went to other streams than it should", append.txn));
         for NewEntry { stream_id, jti, .. } in accepted.iter().cloned() {
             let bytes = append.body.as_str().len() as u64;
@@ -85,7 +93,8 @@ impl Model {
             self.accept(jti, Entry { key, bytes, ..entry });
         }
         if let Some(key) = append.idempotency_key.clone() {
-            self.first_results.insert(key, (append.txn.clone(), accepted));
+            let (at, txn) = (append.now, append.txn.clone());
+            self.first_results.insert(key, FirstResult { at, txn, sets: accepted });
         }
     }
 
@@ -102,12 +111,22 @@ impl Stream {
         !self.gone && self.record.status != StreamStatus::Disabled
     }
 
-    fn wants(&self, query: &CandidateQuery, user: &str) -> bool {
+    /// Whether it wants the event. Whether a removal has taken effect that once had, by a clock
+    /// that is ahead, is not said.
+    fn wants(&self, query: &CandidateQuery, user: &str, asked_until: Timestamp) -> Option<bool> {
+        let delivers = self.record.events_delivered.contains(&query.event_type);
+        if !(self.takes_entries() && delivers) {
+            return Some(false);
+        }
         let listed = self.listed.contains(user);
         let subject = match self.record.default_subjects {
             DefaultSubjects::All => !listed,
             _ => listed,
         };
-        self.takes_entries() && self.record.events_delivered.contains(&query.event_type) && subject
+        match self.leaving.get(user) {
+            Some(at) if *at <= query.now => Some(false),
+            Some(at) if *at <= asked_until && subject => None,
+            _ => Some(subject),
+        }
     }
 }

@@ -5,14 +5,17 @@ mod claims;
 mod dead;
 mod emission;
 mod health;
+mod hindrances;
 mod polls;
 mod settling;
 mod streams;
+mod upkeep;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ssf_transmitter::id::{IdempotencyKey, Jti, OrderKey, Owner, StreamId, Txn};
 use ssf_transmitter::outbox::{KeptToken, Lane};
@@ -21,8 +24,12 @@ use ssf_transmitter::stream::StreamRecord;
 use ssf_transmitter::timestamp::Timestamp;
 
 use self::health::Health;
+use self::polls::Poll;
+pub(crate) use self::polls::Polling;
 use self::wire::Request;
+use crate::happenings::Happenings;
 use crate::rules::{Ending, Rules};
+use crate::scene::Scene;
 
 /// A process, until it dies: the one that takes its place has another number of life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,8 +51,30 @@ pub(crate) struct Model {
     /// What became of all entries, counted here.
     pub(crate) totals: Totals,
     emissions: BTreeMap<Txn, Emission>,
-    first_results: BTreeMap<IdempotencyKey, (Txn, Vec<NewEntry>)>,
+    first_results: BTreeMap<IdempotencyKey, FirstResult>,
     suspended: BTreeSet<Owner>,
+    /// The most pushes under way in one process: in all, to one host and to one stream.
+    most_pushes: (usize, usize, usize),
+    /// How long polls hide what they were answered with.
+    window: Option<Duration>,
+    /// Whether secrets are sealed.
+    is_sealed: bool,
+    /// Whether pushes to streams without a secret carry a token.
+    tokens_are_had: bool,
+    /// How many pushes ask for their authorization.
+    asking: usize,
+    /// Pushes that came to nothing because of that, and are not settled yet.
+    hindered: BTreeMap<(Process, StreamId), u32>,
+    /// Tokens that were refused and replaced.
+    renewed: BTreeSet<String>,
+    /// After how long without activity a stream is paused, and how far a clock may be set back.
+    inactivity: Duration,
+    set_back: Duration,
+    /// The latest time at which routing was asked.
+    asked_until: Timestamp,
+    /// Polls that wait.
+    polls: BTreeMap<u64, Poll>,
+    pub(crate) happenings: Happenings,
     last_fence: u64,
     requests: BTreeMap<u64, Request>,
     last_request: u64,
@@ -77,6 +106,12 @@ pub(crate) struct Stream {
     states: BTreeSet<String>,
     /// When its receiver last asked for one that was queued.
     asked_at: Option<Timestamp>,
+    /// When its receiver was last active, as far as anybody asks.
+    active_at: Timestamp,
+    /// When a verification was last queued, or else the stream created.
+    verified_at: Timestamp,
+    /// Removals of users, and when they take effect.
+    leaving: BTreeMap<String, Timestamp>,
     pub(crate) gone: bool,
 }
 
@@ -124,7 +159,12 @@ pub(crate) struct Entry {
     tries: BTreeMap<u64, Try>,
     /// When a receiver first had it in hands.
     pub(crate) seen: Option<u64>,
+    /// How often it may be in an answer to a poll of each process.
+    answers: BTreeMap<Process, u32>,
     pub(crate) ended: Option<End>,
+    died_at: Option<Timestamp>,
+    /// Whether retention removed it from the dead letters.
+    pub(crate) swept: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,11 +192,22 @@ struct Try {
     generation: u64,
     stopped: bool,
     request: Option<u64>,
+    /// What the request carried, and whether it was made again because that was renewed.
+    header: Option<String>,
+    renewed: bool,
     ending: Option<Ending>,
 }
 
 /// Endpoint and secret.
 type Route = Option<(String, Option<String>)>;
+
+/// What the first emission under an idempotency key came to.
+#[derive(Debug)]
+struct FirstResult {
+    at: Timestamp,
+    txn: Txn,
+    sets: Vec<NewEntry>,
+}
 
 /// A call of `emit`.
 #[derive(Debug, Default)]
@@ -166,16 +217,29 @@ struct Emission {
 }
 
 impl Shared {
-    pub(crate) fn new(rules: Rules, clocks: Clocks, tracing: Tracing) -> Self {
+    pub(crate) fn new(scene: &Scene, tracing: Tracing) -> Self {
+        let config = &scene.config;
         Self(Arc::new(Mutex::new(Model {
-            rules,
-            clocks,
+            rules: scene.rules,
+            clocks: scene.clocks,
             streams: BTreeMap::new(),
             entries: BTreeMap::new(),
             totals: Totals::default(),
             emissions: BTreeMap::new(),
             first_results: BTreeMap::new(),
             suspended: BTreeSet::new(),
+            most_pushes: (config.pushes, config.pushes_per_host, config.pushes_per_stream),
+            window: config.visibility_window,
+            is_sealed: scene.seals,
+            tokens_are_had: scene.has_tokens,
+            asking: 0,
+            hindered: BTreeMap::new(),
+            renewed: BTreeSet::new(),
+            inactivity: config.inactivity_timeout.unwrap_or_default(),
+            set_back: Duration::from_millis(2 * scene.most_ahead()),
+            asked_until: Timestamp::default(),
+            polls: BTreeMap::new(),
+            happenings: Happenings::default(),
             last_fence: 0,
             requests: BTreeMap::new(),
             last_request: 0,
@@ -216,6 +280,22 @@ impl Model {
     fn next_moment(&mut self) -> u64 {
         self.moment += 1;
         self.moment
+    }
+
+    /// Counts that something of a kind happened.
+    pub(crate) fn happened(&mut self, what: &'static str) {
+        self.happened_in(what, "");
+    }
+
+    /// Counts what happened in a call of the store.
+    pub(crate) fn happened_in(&mut self, what: &'static str, call: &'static str) {
+        self.happenings.count(what, call);
+    }
+
+    fn happened_if(&mut self, so: bool, what: &'static str) {
+        if so {
+            self.happened(what);
+        }
     }
 
     /// Writes a line of the trace, if there is one.
@@ -263,6 +343,14 @@ impl Model {
         }
     }
 
+    /// An entry becomes a dead letter.
+    fn die(&mut self, jti: &Jti, now: Timestamp) {
+        self.end(jti, End::Dead);
+        if let Some(entry) = self.entries.get_mut(jti) {
+            entry.died_at = Some(now);
+        }
+    }
+
     /// The entries of a stream that wait, in the order of their commits.
     fn waiting(&self, stream: &StreamId) -> Vec<(&Jti, &Entry)> {
         let mut waiting: Vec<_> = self
@@ -272,6 +360,12 @@ impl Model {
             .collect();
         waiting.sort_by_key(|(_, entry)| entry.number);
         waiting
+    }
+
+    /// The entries that wait of those that were accepted until a moment.
+    pub(crate) fn waiting_since(&self, moment: u64) -> impl Iterator<Item = (&Jti, &Entry)> {
+        let entries = self.entries.iter();
+        entries.filter(move |(_, entry)| entry.ended.is_none() && entry.number <= moment)
     }
 
     /// The streams that there are.
@@ -305,7 +399,10 @@ impl Entry {
             tokens: Vec::new(),
             tries: BTreeMap::new(),
             seen: None,
+            answers: BTreeMap::new(),
             ended: None,
+            died_at: None,
+            swept: false,
         }
     }
 
@@ -329,4 +426,4 @@ struct Trace {
 }
 
 /// The last lines tell enough.
-const MOST_LINES: usize = 400;
+const MOST_LINES: usize = 2_000;

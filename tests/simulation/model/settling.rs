@@ -11,6 +11,7 @@ use super::{End, Model, Process};
 use crate::rules::{
     ANNOUNCEMENT, ANNOUNCEMENT_SECONDS, DEFERRAL, Ending, Fault, Tries, Waits, Wish,
 };
+use crate::secrets::stream_of;
 
 /// What should become of an entry.
 enum Due {
@@ -54,23 +55,25 @@ impl Model {
                 let Settlement { jti, fence, fate, .. } = settlement;
                 format!("{} {by:?} settle {jti} fence {} {fate:?} {settled:?}", batch.now, fence.0)
             });
-            self.settle(settlement, *settled, batch.now);
+            self.settle(by, settlement, *settled, batch.now);
         }
         for settlement in &batch.settlements {
             self.record_health(settlement, batch.now);
         }
     }
 
-    fn settle(&mut self, settlement: &Settlement, settled: Settled, now: Timestamp) {
+    fn settle(&mut self, by: Process, settlement: &Settlement, settled: Settled, now: Timestamp) {
         let Settlement { jti, fence, fate, .. } = settlement;
         let holds = self.entries.get(jti).is_some_and(|entry| {
             entry.ended.is_none()
                 && entry.claim.is_some_and(|claim| claim.held && claim.fence == fence.0)
         });
+        self.hinder(by, jti, fence.0, fate);
         self.hold((settled == Settled::Done) == holds, || {
             format!("P3: a settling of {jti} under fence {} was {settled:?}", fence.0)
         });
         if !holds {
+            self.happened("a settling came too late");
             return;
         }
         if *fate == Fate::Return {
@@ -82,6 +85,7 @@ impl Model {
                 "P7: {jti} came to {fate:?}, which its attempt does not say"
             ));
         }
+        self.happenings.count("an attempt ended", kind(fate));
         let Some(entry) = self.entries.get_mut(jti) else { return };
         if let Some(claim) = &mut entry.claim {
             claim.held = false;
@@ -95,7 +99,7 @@ impl Model {
             Fate::Dead(reason) => {
                 entry.attempts += 1;
                 entry.judged |= matches!(reason, DeadLetterReason::Rejected { .. });
-                self.end(jti, End::Dead);
+                self.die(jti, now);
             }
             Fate::Retry(at) | Fate::SignAnew(at) => {
                 entry.attempts += 1;
@@ -111,13 +115,18 @@ impl Model {
         }
     }
 
-    /// A request that was let go when its time was up was perhaps called off in the same moment.
+    /// A request that was let go when its time was up was perhaps called off in the same moment, and
+    /// one that was to be made again was perhaps called off before.
     fn call_off_if_late(&mut self, jti: &Jti, fence: u64) {
         let Some(entry) = self.entries.get_mut(jti) else { return };
         let Some(stream) = self.streams.get(&entry.stream) else { return };
         let Some(attempt) = entry.tries.get_mut(&fence) else { return };
+        let again = matches!(attempt.ending, Some(Ending::Answered { status: 401, .. }))
+            && attempt.header.as_deref().is_some_and(|header| stream_of(header).is_some())
+            && !attempt.renewed;
         let late = matches!(attempt.ending, Some(Ending::Broke(TransportFailure::Timeout)));
-        if late && stream.raised.iter().any(|raised| raised.generation > attempt.generation) {
+        let raised = || stream.raised.iter().any(|raised| raised.generation > attempt.generation);
+        if again || late && raised() {
             attempt.ending = Some(Ending::Dropped);
         }
     }
@@ -154,17 +163,17 @@ impl Model {
                 let (earliest, latest) = span(waits, tries);
                 Due::SignAnew { earliest, latest }
             }
-            Fault::Stream { .. } | Fault::StreamStops
+            Fault::Stream { .. } | Fault::StreamStops | Fault::Ours
                 if attempt.stopped && tries >= ANNOUNCEMENT.most =>
             {
                 Due::Dead(DeadLetterReason::AnnouncementExpired)
             }
-            Fault::Stream { .. } | Fault::StreamStops if attempt.stopped => {
+            Fault::Stream { .. } | Fault::StreamStops | Fault::Ours if attempt.stopped => {
                 let (earliest, latest) = span(ANNOUNCEMENT.waits, tries);
                 let last = entry.emitted_at.after(Duration::from_secs(ANNOUNCEMENT_SECONDS));
                 Due::RetryInTime { earliest, latest, last }
             }
-            Fault::Stream { .. } | Fault::StreamStops => {
+            Fault::Stream { .. } | Fault::StreamStops | Fault::Ours => {
                 let (earliest, latest) = span(DEFERRAL, 1);
                 Due::Defer { earliest, latest }
             }
@@ -198,7 +207,22 @@ const MOST_OVERDUE: u32 = 12;
 fn wish(ending: &Ending) -> Option<Wish> {
     match ending {
         Ending::Answered { wish, .. } => *wish,
-        Ending::Broke(_) | Ending::Dropped => None,
+        Ending::Broke(_) | Ending::Hindered | Ending::Dropped => None,
+    }
+}
+
+/// What an attempt came to, in a word.
+fn kind(fate: &Fate) -> &'static str {
+    match fate {
+        Fate::Delivered { unusual_status: None } => "delivered",
+        Fate::Delivered { .. } => "delivered with another status",
+        Fate::Retry(_) => "to be tried again",
+        Fate::SignAnew(_) => "to be signed anew",
+        Fate::Defer(_) => "deferred",
+        Fate::Return => "handed back",
+        Fate::Dead(DeadLetterReason::AnnouncementExpired) => "dead: announcement expired",
+        Fate::Dead(_) => "dead",
+        _ => "otherwise",
     }
 }
 

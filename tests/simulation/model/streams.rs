@@ -11,7 +11,12 @@ use ssf_transmitter::stream::{
 };
 
 use super::health::Health;
+use super::upkeep::INACTIVE;
 use super::{End, Entry, Model, Process, Raised, Route, Stream};
+use crate::secrets::opened;
+
+/// Why a stream is paused whose SETs we could not send.
+const UNSENDABLE: &str = "SETs could not be sent, through no fault of the receiver";
 
 impl Model {
     pub(crate) fn created(&mut self, record: &StreamRecord, result: &Result<(), StoreError>) {
@@ -29,8 +34,12 @@ impl Model {
             raised: Vec::new(),
             states: [].into(),
             asked_at: None,
+            active_at: record.created_at,
+            verified_at: record.created_at,
+            leaving: [].into(),
             gone: false,
         };
+        self.hold_sealed(record);
         self.streams.insert(record.stream_id.clone(), stream);
     }
 
@@ -55,11 +64,13 @@ impl Model {
         };
         let old = stream.record.clone();
         let may_be_paused = stream.health.may_be_paused();
+        let hindered_for_long = stream.health.was_hindered_for_long();
         let enabled = |record: &StreamRecord| record.status == StreamStatus::Enabled;
         let right = old.version == update.expected_version
             && record.version == old.version + 1
             && record.owner == old.owner;
         self.hold(right, || "a change was not decided on the present version");
+        self.hold_sealed(record);
         let lifted = enabled(record) && !enabled(&old);
         let suspended = self.suspended.contains(&record.owner);
         self.hold(!(lifted && suspended), || "P10: a suspended receiver's stream was enabled");
@@ -86,6 +97,26 @@ impl Model {
             && record.status_set_by == StatusSetBy::Transmitter
             && record.reason.as_deref() == Some("SETs could not be delivered");
         self.hold(!undeliverable || may_be_paused, || "P7: a stream was paused too early");
+        let unsendable = stopped
+            && record.status_set_by == StatusSetBy::Transmitter
+            && record.reason.as_deref() == Some(UNSENDABLE);
+        self.hold(!unsendable || hindered_for_long, || "P7: a stream was paused too early");
+        self.happened_if(unsendable, "a stream was paused because we could not send");
+        let inactive = stopped
+            && record.status_set_by == StatusSetBy::Transmitter
+            && record.reason.as_deref().is_some_and(|reason| reason.starts_with(INACTIVE));
+        self.hold(self.is_provided(&id, update.provided), || {
+            format!("a change of {id} was not decided on what is: {:?}", update.provided)
+        });
+        self.hold(!inactive || self.is_idle(&id, record.updated_at), || {
+            format!("SSF 1.0 8.1.1: {id} was paused though its receiver was there")
+        });
+        let sending = self.requests.values().any(|request| request.stream == id);
+        self.happened_if(undeliverable, "a stream was paused because it failed");
+        self.happened_if(inactive, "a stream was paused because nobody was there");
+        self.happened_if(sending && stopped, "a stream was stopped while a push was under way");
+        self.happened_if(sending && moved, "a delivery was changed while a push was under way");
+        self.happened_if(discards, "a stream was disabled");
         self.replace(by, record);
         if discards {
             self.totals.discarded_disabled += self.discard(&id);
@@ -106,13 +137,14 @@ impl Model {
             stream.raised.push(Raised { generation: record.generation, by, over: false });
         }
         stream.record = record.clone();
+        if started {
+            stream.active_at = stream.active_at.max(record.updated_at);
+        }
         if !(started || raised) {
             return;
         }
-        if moved {
-            let ours = |entry: &&mut Entry| entry.stream == record.stream_id;
-            self.entries.values_mut().filter(ours).for_each(|entry| entry.hidden_until = None);
-        }
+        let ours = |entry: &&mut Entry| entry.stream == record.stream_id;
+        self.entries.values_mut().filter(ours).for_each(|entry| entry.hidden_until = None);
         if let Some(stream) = self.streams.get_mut(&record.stream_id) {
             if moved { stream.health.move_on() } else { stream.health.start_again() }
         }
@@ -136,6 +168,8 @@ impl Model {
         let moment = self.next_moment();
         self.note(|| format!("{moment} {by:?} delete {id} {result:?}"));
         let Ok(deleted) = result else { return };
+        let sending = self.requests.values().any(|request| request.stream == *id);
+        self.happened_if(sending, "a stream was deleted while a push was under way");
         let discarded = self.discard(id);
         self.totals.discarded_deleted += discarded;
         self.hold(deleted.discarded == discarded, || "P6: a deletion discarded other entries");
@@ -164,7 +198,13 @@ impl Model {
         self.next_moment();
         let (Ok(()), Some(stream)) = (result, self.streams.get_mut(id)) else { return };
         let all = stream.record.default_subjects == DefaultSubjects::All;
+        if let SubjectChange::Add(subject) | SubjectChange::Remove(subject) = change {
+            stream.leaving.remove(&subject.canonical());
+        }
         match change {
+            SubjectChange::RemoveLater { subject, at } => {
+                stream.leaving.entry(subject.canonical()).or_insert(*at);
+            }
             SubjectChange::Add(subject) if all => {
                 stream.listed.remove(&subject.canonical());
             }
@@ -177,7 +217,7 @@ impl Model {
             SubjectChange::Remove(subject) => {
                 stream.listed.remove(&subject.canonical());
             }
-            _ => self.break_promise("a removal has no grace in this simulation"),
+            _ => self.break_promise("an unknown change of subjects"),
         }
     }
 
@@ -204,10 +244,29 @@ impl Model {
             stream.asked_at = Some(now);
         }
         let disabled = stream.record.status == StreamStatus::Disabled;
-        self.hold(
-            !by_receiver || too_soon == matches!(queued, VerificationQueued::TooSoon(_)),
-            || "SSF 1.0 8.1.4: a verification came too soon and was queued, or the reverse",
-        );
+        let since = now.since(stream.verified_at);
+        let last = self.waiting(id).into_iter().any(|(_, entry)| entry.lane == Lane::Verification);
+        let due = match verification.started_by {
+            StartedBy::Receiver if too_soon => "too soon",
+            StartedBy::Receiver => "queued",
+            _ if since < verification.min_interval => "too soon",
+            _ if last => "unsettled",
+            _ => "queued",
+        };
+        let came_to = match queued {
+            VerificationQueued::Queued => "queued",
+            VerificationQueued::TooSoon(_) => "too soon",
+            VerificationQueued::Unsettled => "unsettled",
+            _ => "otherwise",
+        };
+        self.hold(due == came_to, || {
+            format!("SSF 1.0 8.1.4: a verification was {came_to} and not {due}")
+        });
+        let who = if by_receiver { "a receiver's verification" } else { "a verification of ours" };
+        self.happenings.count(who, came_to);
+        if let (Some(stream), "queued" | "unsettled") = (self.streams.get_mut(id), due) {
+            stream.verified_at = now;
+        }
         if *queued != VerificationQueued::Queued {
             return;
         }
@@ -244,7 +303,7 @@ impl Model {
                 entry.attempts += 1;
                 entry.judged = true;
                 expected.dead.push((jti.clone(), entry.lane));
-                self.end(jti, End::Dead);
+                self.die(jti, acknowledgement.now);
             }
         }
         for jti in &acknowledgement.acks {
@@ -277,6 +336,17 @@ impl Model {
         self.accept(control.jti.clone(), entry);
     }
 
+    /// P13: where secrets are sealed, none is stored in the clear.
+    fn hold_sealed(&mut self, record: &StreamRecord) {
+        let plain = match &record.delivery {
+            Delivery::Push(push) => {
+                matches!(push.authorization, Some(StoredAuthorization::Plain(_)))
+            }
+            _ => false,
+        };
+        self.hold(!(plain && self.is_sealed), || "P13: a secret was stored in the clear");
+    }
+
     fn discard(&mut self, id: &StreamId) -> u64 {
         let waiting: Vec<Jti> = self.waiting(id).into_iter().map(|(jti, _)| jti.clone()).collect();
         for jti in &waiting {
@@ -290,10 +360,8 @@ impl Model {
 pub(super) fn route(delivery: &Delivery) -> Route {
     match delivery {
         Delivery::Push(push) => {
-            let secret = push.authorization.as_ref().map(|stored| match stored {
-                StoredAuthorization::Plain(header) => header.expose().to_owned(),
-                sealed => panic!("the transmitter has no box: {sealed:?}"),
-            });
+            let secret = push.authorization.as_ref();
+            let secret = secret.map(|stored| opened(stored).unwrap_or_default().to_owned());
             Some((push.endpoint.as_str().to_owned(), secret))
         }
         _ => None,

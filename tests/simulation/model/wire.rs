@@ -7,10 +7,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use ssf_transmitter::deliver::PushRequest;
 use ssf_transmitter::id::{Jti, KeyId, OrderKey, StreamId};
-use ssf_transmitter::outbox::Lane;
+use ssf_transmitter::outbox::{Lane, TransportFailure};
 use ssf_transmitter::timestamp::Timestamp;
 
-use super::{Clocks, Model, Process};
+use super::{Clocks, Model, Process, Try};
 use crate::rules::Ending;
 
 /// How far two clocks may be apart: each by five seconds from the store's.
@@ -20,9 +20,10 @@ const APART: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Request {
     by: Process,
-    stream: StreamId,
+    pub(super) stream: StreamId,
     jti: Jti,
     key: Option<OrderKey>,
+    host: String,
     fence: u64,
     generation: u64,
     until: Timestamp,
@@ -53,6 +54,7 @@ impl Model {
                 self.hold(self.clocks == Clocks::Differ || !self.overlaps(&request), || {
                     format!("P4: {jti} is sent while another one of its order is under way")
                 });
+                self.hold_places(&request);
                 self.requests.insert(id, request);
             }
         }
@@ -63,6 +65,11 @@ impl Model {
         id
     }
 
+    /// Whether a push is under way, or about to be.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.asking > 0 || !self.requests.is_empty()
+    }
+
     /// Each keeping of a token allows one request, on the route as it was then.
     fn permit(
         &mut self,
@@ -71,14 +78,30 @@ impl Model {
         id: u64,
         push: &PushRequest,
     ) -> Result<Request, &'static str> {
-        let entry = self.entries.get_mut(jti).ok_or("P6: it was never accepted")?;
-        let allowed = entry.tries.iter_mut().rev().find(|(_, t)| t.by == by && t.request.is_none());
+        let entry = self.entries.get(jti).ok_or("P6: it was never accepted")?;
+        let may_begin = |attempt: &Try| match &attempt.header {
+            _ if attempt.by != by => false,
+            None => attempt.request.is_none(),
+            // Once more, since what it carried was refused and is replaced.
+            Some(header) => {
+                let refused = matches!(attempt.ending, Some(Ending::Answered { status: 401, .. }));
+                refused && !attempt.renewed && self.renewed.contains(header)
+            }
+        };
+        let allowed = entry.tries.iter().rev().find(|(_, attempt)| may_begin(attempt));
         let (fence, allowed) = allowed.ok_or("P2: it was sent before its token was kept")?;
-        allowed.request = Some(id);
-        let secret = push.authorization.as_ref().map(|header| header.expose().to_owned());
-        if allowed.route != Some((push.endpoint.as_str().to_owned(), secret)) {
+        let (endpoint, secret) = allowed.route.as_ref().ok_or("P1: it is polled, not pushed")?;
+        let carries = self.may_carry(&entry.stream, secret.as_deref(), push);
+        if !carries || *endpoint != push.endpoint.as_str() {
             return Err("P1: it went another way than its stream's");
         }
+        let (fence, renewed) = (*fence, allowed.request.is_some());
+        self.happened_if(renewed, "a push was made again with another authorization");
+        let entry = self.entries.get_mut(jti).ok_or("P6: it was never accepted")?;
+        let allowed = entry.tries.get_mut(&fence).ok_or("P2: there is no such attempt")?;
+        let header = push.authorization.as_ref().map(|header| header.expose().to_owned());
+        allowed.request = Some(id);
+        (allowed.header, allowed.renewed, allowed.ending) = (header, renewed, None);
         if allowed.token.compact != push.token {
             return Err("P2: another token than the kept one was sent");
         }
@@ -87,10 +110,33 @@ impl Model {
             stream: entry.stream.clone(),
             jti: jti.clone(),
             key: entry.key.clone(),
-            fence: *fence,
+            host: push.endpoint.host().to_owned(),
+            fence,
             generation: allowed.generation,
             until: allowed.until,
         })
+    }
+
+    /// No process has more pushes under way than it may. A control entry may have a quarter more
+    /// of a host, and one place of its stream.
+    fn hold_places(&mut self, new: &Request) {
+        let (most, most_per_host, most_per_stream) = self.most_pushes;
+        let waits = |jti: &Jti| self.entries.get(jti).is_some_and(|entry| entry.ended.is_none());
+        let ours = || {
+            let others = self.requests.values().filter(|other| other.by == new.by);
+            others.filter(|other| waits(&other.jti)).chain([new])
+        };
+        let ordinary = || ours().filter(|request| request.key.is_some());
+        let at_host = || ours().filter(|request| request.host == new.host);
+        let ordinary_at_host = ordinary().filter(|request| request.host == new.host).count();
+        let of_stream = ordinary().filter(|request| request.stream == new.stream).count();
+        let right = ours().count() <= most
+            && at_host().count() <= most_per_host + most_per_host.div_ceil(4)
+            && ordinary_at_host <= most_per_host
+            && (self.clocks == Clocks::Differ || of_stream <= most_per_stream);
+        let full = ours().count() == most || of_stream == most_per_stream;
+        self.happened_if(full, "all places were taken");
+        self.hold(right, || "P7: more pushes are under way than there are places");
     }
 
     /// Whether a request that it must not overtake is under way. One whose entry was discarded
@@ -119,6 +165,8 @@ impl Model {
         self.hold(self.clocks == Clocks::Differ || now <= until, || {
             format!("P3: the request of {jti} ended after its lease")
         });
+        self.happenings.count("a request ended", how(&ending));
+        self.happened_if(now > until, "a request ended after its lease");
         let attempt = self.entries.get_mut(&jti).and_then(|entry| entry.tries.get_mut(&fence));
         if let Some(attempt) = attempt {
             attempt.ending = Some(ending);
@@ -186,6 +234,17 @@ impl Model {
             && claims["iat"].as_i64() == Some(entry.emitted_at.as_seconds());
         self.hold(kept, || format!("P2: a token of {jti} left that was not kept"));
         self.hold(says && right, || format!("P1: {jti} says {claims}"));
+    }
+}
+
+fn how(ending: &Ending) -> &'static str {
+    match ending {
+        Ending::Answered { wish: Some(_), .. } => "with a wish to wait",
+        Ending::Answered { .. } => "with an answer",
+        Ending::Broke(TransportFailure::Timeout) => "with its deadline",
+        Ending::Broke(_) => "broken",
+        Ending::Hindered => "hindered",
+        Ending::Dropped => "dropped",
     }
 }
 
