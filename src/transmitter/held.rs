@@ -37,13 +37,19 @@ struct Looks {
     next: Timestamp,
     /// The first look that was asked for since the last began: that one may have come too early.
     noted: Timestamp,
-    /// The entries for which the fullest stream has room.
-    entries_left: u64,
-    /// The bytes for which the largest stream has room.
-    bytes_left: u64,
-    /// Events for which room was taken since the last look began and that are not committed, as
-    /// far as is known.
+    /// The room there was when the last look saw it: in the fullest stream for entries, in the
+    /// largest for bytes.
+    room: Room,
+    /// What of it was taken since that look began.
+    taken: Room,
+    /// Events for which room was taken since then and that are not committed, as far as is known.
     under_way: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Room {
+    entries: u64,
+    bytes: u64,
 }
 
 /// A limit is the host's: what it does to a stream's status is on the host's account.
@@ -92,9 +98,10 @@ impl HeldSchedule {
     /// A stream holds that much, so there is room for no more than the rest.
     fn has_room(&self, held: &Held, limits: &HeldLimits) {
         self.change(|looks| {
-            let entries_left = limits.entries.saturating_sub(held.entries);
-            looks.entries_left = looks.entries_left.min(entries_left);
-            looks.bytes_left = looks.bytes_left.min(limits.bytes.saturating_sub(held.bytes));
+            let Room { entries, bytes } = &mut looks.room;
+            *entries = limits.entries.saturating_sub(held.entries).min(*entries);
+            *bytes = limits.bytes.saturating_sub(held.bytes).min(*bytes);
+            looks.note_overflow();
         });
     }
 
@@ -108,13 +115,16 @@ impl HeldSchedule {
 impl Looks {
     /// An event takes room.
     fn fill(&mut self, bytes: u64, limits: &HeldLimits, now: Timestamp) {
-        let entries = self.entries_left.checked_sub(1);
-        match entries.zip(self.bytes_left.checked_sub(bytes)) {
-            Some((entries, bytes)) => {
-                (self.entries_left, self.bytes_left) = (entries, bytes);
-                self.note(limits.due(&Held::new(1, 0, now)));
-            }
-            None => self.note(self.last.after(APART)),
+        self.taken.entries = self.taken.entries.saturating_add(1);
+        self.taken.bytes = self.taken.bytes.saturating_add(bytes);
+        self.note(limits.due(&Held::new(1, 0, now)));
+        self.note_overflow();
+    }
+
+    /// A look is due when more was taken than there was.
+    fn note_overflow(&mut self) {
+        if self.taken.entries > self.room.entries || self.taken.bytes > self.room.bytes {
+            self.note(self.last.after(APART));
         }
     }
 
@@ -136,15 +146,9 @@ impl Transmitter {
         // Written first: what fails is tried again in its time, not all the time.
         let limits = &self.core.config.held;
         let (next, mut due) = (now.after(APART), NEVER);
-        let room = Looks {
-            last: now,
-            next,
-            noted: NEVER,
-            entries_left: limits.entries,
-            bytes_left: limits.bytes,
-            under_way: 0,
-        };
-        self.core.held.change(|looks| *looks = room);
+        let room = Room { entries: limits.entries, bytes: limits.bytes };
+        let begun = Looks { last: now, next, noted: NEVER, room, ..Looks::default() };
+        self.core.held.change(|looks| *looks = begun);
         let (mut after, mut result) = (None, Ok(()));
         for _ in 0..ROUNDS {
             let page = self.store.held_streams(&self.core.issuer, after.as_ref(), BATCH).await?;

@@ -407,7 +407,8 @@ impl WorkerStore for Connection {
         after: Option<&StreamId>,
         most: usize,
     ) -> Result<Vec<HeldStream>, StoreError> {
-        self.through("held_streams", self.store.held_streams(issuer, after, most), silent).await
+        let call = self.store.held_streams(issuer, after, most);
+        self.through("held_streams", call, |model, result| model.holders_found(after, result)).await
     }
 
     async fn give_up_held(&self, issuer: &Issuer, request: GiveUpHeld) -> Result<u64, StoreError> {

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use ssf_transmitter::id::{Jti, StreamId};
-use ssf_transmitter::outbox::{HeldLimits, Lane};
-use ssf_transmitter::store::{Activity, Overdue, Provided, StoreError, SweepRequest, Swept};
+use ssf_transmitter::outbox::{Held, HeldLimits, Lane};
+use ssf_transmitter::store::{
+    Activity, HeldStream, Overdue, Provided, StoreError, SweepRequest, Swept,
+};
 use ssf_transmitter::stream::StreamStatus;
 use ssf_transmitter::timestamp::Timestamp;
 
@@ -120,6 +122,27 @@ impl Model {
         if let Some(id) = beyond.map(|(id, _)| id.clone()) {
             self.break_promise(format!("P6: {id} holds more than it may"));
         }
+    }
+
+    /// A look at what streams hold finds all of them, and says how much it is. Everything is on one
+    /// page.
+    pub(crate) fn holders_found(
+        &mut self,
+        after: Option<&StreamId>,
+        result: &Result<Vec<HeldStream>, StoreError>,
+    ) {
+        let Ok(found) = result else { return };
+        self.note(|| format!("look at what is held: {found:?}"));
+        let holders = self.living().filter(|(id, _)| after.is_none_or(|after| *id > after));
+        let holders = holders.filter_map(|(id, _)| {
+            let held = self.held(id);
+            let (_, oldest) = held.first()?;
+            let bytes = held.iter().map(|(_, entry)| entry.bytes).sum();
+            let held = Held::new(held.len() as u64, bytes, oldest.queued_at);
+            Some(HeldStream::new(id.clone(), held))
+        });
+        let same = holders.eq(found.iter().cloned());
+        self.hold(same, || "P6: what streams hold is counted wrong");
     }
 
     fn exceeds(&self, id: &StreamId, limits: &HeldLimits, now: Timestamp) -> bool {
