@@ -10,12 +10,18 @@ use ssf_transmitter::set::SetBody;
 use ssf_transmitter::subject::{SimpleSubject, Subject};
 use ssf_transmitter::timestamp::Timestamp;
 
+/// Deprecated, and checked all the same.
+#[expect(deprecated)]
+fn sessions_revoked() -> EventType {
+    types::sessions_revoked()
+}
+
 fuzz_target!(|input: (u8, Vec<u8>)| {
     let (which, bytes) = input;
     let types: Vec<EventType> = types::caep_and_risc()
         .into_iter()
         .chain(types::scim())
-        .chain([types::verification(), types::stream_updated()])
+        .chain([types::verification(), types::stream_updated(), sessions_revoked()])
         .collect();
     let Some(event_type) = types.get(usize::from(which) % types.len()) else { return };
     let Ok(members) = serde_json::from_slice::<Map<String, Value>>(&bytes) else { return };

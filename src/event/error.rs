@@ -35,6 +35,10 @@ pub enum EventProblem {
     /// Not a language tag (BCP 47).
     #[error("must be named by a language tag (BCP 47)")]
     NotLanguageTag,
+    /// A language for the second time: the case of letters does not count in its tag (RFC 5646
+    /// §2.1.1).
+    #[error("must not name a language for the second time")]
+    LanguageTwice,
     /// Not an HTTP status code.
     #[error("must be an HTTP status code of three digits")]
     NotHttpStatus,

@@ -65,7 +65,8 @@ impl Member for EventTimestamp {
 /// * at least one language;
 /// * each language is named by a tag of BCP 47 (RFC 5646), such as `en` or `es-410`, of which the
 ///   form is checked: subtags of 1 to 8 letters and digits, the first of 2 to 8 letters;
-/// * no message is empty.
+/// * no language comes twice, also not in other letters (`en-US`, `en-us`; RFC 5646 §2.1.1);
+/// * no message is empty or nothing but white space.
 ///
 /// ```
 /// use ssf_transmitter::event::LocalizedText;
@@ -88,7 +89,7 @@ impl LocalizedText {
         Self(BTreeMap::new()).with(tag, message)
     }
 
-    /// The same in one more language; it replaces an earlier message of that tag.
+    /// The same in one more language; it replaces an earlier message in that language.
     ///
     /// # Errors
     /// Like [`new`](Self::new).
@@ -101,17 +102,18 @@ impl LocalizedText {
         if !is_language_tag(&tag) {
             return Err(EventError::new(tag, EventProblem::NotLanguageTag));
         }
-        if message.is_empty() {
+        if message.trim().is_empty() {
             return Err(EventError::new(tag, EventProblem::Empty));
         }
+        self.0.retain(|other, _| !other.eq_ignore_ascii_case(&tag));
         self.0.insert(tag, message);
         Ok(self)
     }
 
-    /// The message of that tag, compared byte by byte.
+    /// The message in the language of that tag.
     #[must_use]
     pub fn get(&self, tag: &str) -> Option<&str> {
-        self.0.get(tag).map(String::as_str)
+        self.iter().find(|(other, _)| other.eq_ignore_ascii_case(tag)).map(|(_, message)| message)
     }
 
     /// Every tag with its message, sorted by tag.
@@ -131,6 +133,9 @@ impl Member for LocalizedText {
         let empty = Self(BTreeMap::new());
         messages.iter().try_fold(empty, |read, (tag, message)| {
             let message = text(message).map_err(|problem| EventError::new(tag, problem))?;
+            if read.get(tag).is_some() {
+                return Err(EventError::new(tag, EventProblem::LanguageTwice));
+            }
             read.with(tag, message)
         })
     }

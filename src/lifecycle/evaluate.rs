@@ -121,7 +121,8 @@ impl Change<'_> {
 
     fn event(&self, condition: &Condition) -> Result<Event, TemplateError> {
         let emit = &condition.emit;
-        let subject = emit.subject.render(&self.sides)?.unwrap_or_default();
+        let mut subject = emit.subject.render(&self.sides)?.unwrap_or_default();
+        drop_repeated_aliases(&mut subject);
         let subject = Subject::parse(&subject).map_err(TemplateError::Subject)?;
         let mut members = Map::<String, Value>::new();
         for (name, template) in &emit.members {
@@ -133,5 +134,19 @@ impl Change<'_> {
         Ok(Event::new(emit.event_type.clone(), subject)
             .with_members(members)
             .with_order_key(OrderKey::from(self.identity)))
+    }
+}
+
+/// Attributes that have the same value give one identifier, not two (RFC 9493 §3.2.8).
+fn drop_repeated_aliases(subject: &mut Value) {
+    if subject.get("format").is_some_and(|format| format == "aliases")
+        && let Some(Value::Array(identifiers)) = subject.get_mut("identifiers")
+    {
+        let mut kept: Vec<Value> = Vec::new();
+        identifiers.retain(|identifier| {
+            let is_new = !kept.contains(identifier);
+            kept.push(identifier.clone());
+            is_new
+        });
     }
 }

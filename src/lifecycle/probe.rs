@@ -32,6 +32,10 @@ pub(super) fn subject(template: &Template, at: &Place, reader: &mut Reader) -> O
             // It is inside what the identity will give.
             return None;
         }
+        if error.problem == SubjectProblem::Duplicate && trial.has_hole_in(&path) {
+            // It is the same for the trial only.
+            return None;
+        }
         if known == Known::Literal || filler.is_none() {
             let problem = match error.problem {
                 SubjectProblem::Missing => DocumentProblem::MissingPart(error.member),
@@ -161,6 +165,15 @@ impl Trial {
         (path.to_owned(), Known::Literal)
     }
 
+    /// Whether an attribute gives any of the part at that path.
+    fn has_hole_in(&self, path: &str) -> bool {
+        let inside = |part: &str| {
+            part.strip_prefix(path)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        self.parts.iter().any(|(part, (known, _))| *known == Known::Hole && inside(part))
+    }
+
     fn attempts(&self, path: &str) -> usize {
         self.attempts.get(path).copied().unwrap_or(0)
     }
@@ -221,7 +234,7 @@ fn subject_filler(problem: SubjectProblem) -> Option<Value> {
         SubjectProblem::NotEmail => Some(json!("user@example.com")),
         SubjectProblem::NotPhoneNumber => Some(json!("+12065550123")),
         SubjectProblem::NotDidUrl => Some(json!("did:example:1")),
-        SubjectProblem::NotUri => Some(json!("urn:example:1")),
+        SubjectProblem::NotUri | SubjectProblem::NotStringOrUri => Some(json!("urn:example:1")),
         SubjectProblem::NotRelativePath => Some(json!("/Users/1")),
         SubjectProblem::NotIpAddress => Some(json!("192.0.2.1")),
         SubjectProblem::TooLarge => Some(json!(1)),
@@ -251,6 +264,7 @@ fn event_filler(problem: EventProblem, attempts: usize) -> Option<Value> {
             any.get(attempts % any.len()).cloned()
         }
         EventProblem::NotLanguageTag
+        | EventProblem::LanguageTwice
         | EventProblem::Excluded
         | EventProblem::Defined
         | EventProblem::PhoneFormat

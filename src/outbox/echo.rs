@@ -5,9 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::outcome::is_format;
 use crate::secret::Secret;
 use crate::stream::AuthorizationHeader;
+use crate::subject::is_format;
 
 /// What stands for a text that repeats a secret.
 const REDACTED: &str = "[redacted]";

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::http_date;
+use crate::subject::is_format;
 use crate::timestamp::Timestamp;
 
 /// What became of one attempt to push a SET.
@@ -158,19 +159,6 @@ impl RetryAfter {
 pub(crate) fn clean(text: &str) -> String {
     let shown = |c: char| if c.is_control() || is_format(c) { ' ' } else { c };
     text.chars().take(MOST_TEXT).map(shown).collect()
-}
-
-/// Characters that are not seen and change how others are: they join and part, turn the direction
-/// of the text, break lines, or carry hidden text (the general categories Cf, Zl and Zp of Unicode,
-/// and the selectors of variants).
-pub(crate) const fn is_format(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
-        | '\u{890}'..='\u{891}' | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{180b}'..='\u{180f}'
-        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
-        | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
-        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]

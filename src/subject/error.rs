@@ -48,7 +48,7 @@ pub enum SubjectProblem {
     /// A format with rules of its own, given as a format without.
     #[error("must not be a format with rules of its own")]
     KnownFormat,
-    /// Not the name of a format: white space or control characters.
+    /// Not the name of a format: white space, control characters, or characters that are not seen.
     #[error("must hold visible characters only")]
     NotFormatName,
     /// A member of a complex subject has an empty name.
@@ -69,6 +69,9 @@ pub enum SubjectProblem {
     /// Not a URI with a scheme (RFC 3986 §3).
     #[error("must be a URI with a scheme")]
     NotUri,
+    /// A text with a colon that is no URI (RFC 7519 §2 `StringOrURI`).
+    #[error("must be a URI, since it has a colon")]
+    NotStringOrUri,
     /// Not a path relative to a SCIM service (RFC 9967).
     #[error("must be a relative path")]
     NotRelativePath,

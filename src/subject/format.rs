@@ -55,10 +55,16 @@ text! {
 }
 
 text! {
+    /// The issuer or the subject of a token: any text that is not empty, and a URI when there is a
+    /// colon in it (RFC 7519 §2 `StringOrURI`).
+    StringOrUri, NotStringOrUri, |text| !text.contains(':') || is_uri(text)
+}
+
+text! {
     /// The name of a subject identifier format (RFC 9493 §3).
     ///
     /// * not empty;
-    /// * no white space, no control characters.
+    /// * no white space, no control characters, none that is not seen.
     FormatName, NotFormatName, |text| text.chars().all(is_visible)
 }
 
@@ -75,7 +81,8 @@ text! {
     ///   §4.1.2), at most 64 bytes;
     /// * the domain is a host name or an address literal (RFC 5321 §4.1.2, §4.1.3), at most 255
     ///   bytes;
-    /// * characters beyond ASCII are taken in both (RFC 6532 §3.2).
+    /// * characters beyond ASCII are taken in both (RFC 6532 §3.2), but for those that are not seen:
+    ///   two addresses that look the same would not be.
     EmailAddress, NotEmail, is_email
 }
 
@@ -91,7 +98,7 @@ text! {
 }
 
 text! {
-    /// A URI (RFC 3986 §3): a scheme, a colon and something after it, in the characters of a URI.
+    /// A URI (RFC 3986 §3): a scheme, a colon and what follows it, in the characters of a URI.
     /// Nothing is assumed about its scheme or what it leads to (RFC 9493 §3.2.7).
     Uri, NotUri, is_uri
 }
@@ -113,7 +120,22 @@ impl From<&StreamId> for NonEmptyText {
 }
 
 fn is_visible(c: char) -> bool {
-    !c.is_whitespace() && !c.is_control()
+    // RFC 5892 §2.6: host names of several scripts need the joiners.
+    let joins = matches!(c, '\u{200c}' | '\u{200d}');
+    !c.is_whitespace() && !c.is_control() && (joins || !is_format(c))
+}
+
+/// Characters that are not seen and change how others are: they join and part, turn the direction
+/// of the text, break lines, or carry hidden text (the general categories Cf, Zl and Zp of Unicode,
+/// and the selectors of variants).
+pub(crate) const fn is_format(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
+        | '\u{890}'..='\u{891}' | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// RFC 7565 §7: `"acct" ":" userpart "@" host`.
@@ -185,9 +207,12 @@ fn is_atext(c: char) -> bool {
 
 fn is_mail_domain(domain: &str) -> bool {
     if let Some(literal) = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return match literal.strip_prefix("IPv6:") {
-            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-            None => literal.parse::<Ipv4Addr>().is_ok(),
+        // RFC 5234 §2.3: case does not count in the tag.
+        return match literal.split_once(':') {
+            Some((tag, address)) if tag.eq_ignore_ascii_case("IPv6") => {
+                address.parse::<Ipv6Addr>().is_ok()
+            }
+            _ => literal.parse::<Ipv4Addr>().is_ok(),
         };
     }
     domain.split('.').all(is_domain_label)
@@ -240,7 +265,6 @@ fn is_uri(text: &str) -> bool {
         None => ("", hierarchy),
     };
     scheme_ok
-        && text.len() > scheme.len() + 1
         && is_authority(authority)
         && is_encoded(path, is_path_byte)
         && is_encoded(query, |c| is_path_byte(c) || c == b'?')
@@ -368,6 +392,8 @@ mod tests {
                 "root@localhost",
                 "u@[192.0.2.1]",
                 "u@[IPv6:2001:db8::1]",
+                "u@[ipv6:2001:db8::1]",
+                "u@نامه\u{200c}ای.example",
                 "üser@bücher.example",
                 "\"user\"@example.com",
                 "\"a b@c..d\"@example.com",
@@ -405,6 +431,10 @@ mod tests {
                 "user@under_score.example",
                 "user@[300.0.2.1]",
                 "user\u{a0}x@example.com",
+                "us\u{200b}er@example.com",
+                "user@example\u{202e}.com",
+                "\"us\u{2066}er\"@example.com",
+                "u@[IPv7:2001:db8::1]",
             ],
             SubjectProblem::NotEmail,
         );
@@ -471,12 +501,13 @@ mod tests {
                 "file:///a/b",
                 "a:?#",
                 "http:////x",
+                "about:",
+                "about:blank",
             ],
             &[
                 "/relative",
                 "example.com",
                 "1a:b",
-                "a:",
                 ":b",
                 "a:b c",
                 "a:%zz",
@@ -498,6 +529,16 @@ mod tests {
                 "http://a@b@h/",
             ],
             SubjectProblem::NotUri,
+        );
+    }
+
+    #[test]
+    fn an_issuer_with_a_colon_is_a_uri_rfc_7519_2() {
+        check(
+            StringOrUri::parse,
+            &["https://idp.example.com/", "idp.example.com", "u 4711", "urn:x:1", "f:1:user"],
+            &["idp.example.com:8443/ x", ":", "1:2", "https://idp example.com", "user@x:1"],
+            SubjectProblem::NotStringOrUri,
         );
     }
 
@@ -531,7 +572,7 @@ mod tests {
         check(
             FormatName::parse,
             &["catalog_item", "https://example.com/format", "phone"],
-            &["a b", "a\u{0}", "\u{3000}"],
+            &["a b", "a\u{0}", "\u{3000}", "a\u{202e}"],
             SubjectProblem::NotFormatName,
         );
     }

@@ -12,17 +12,19 @@ pub(crate) mod samples;
 mod simple;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
 use crate::id::StreamId;
 
+pub(crate) use format::is_format;
 pub(crate) use simple::check_numbers;
 
 pub use error::{SubjectError, SubjectProblem};
 pub use format::{
-    AcctUri, DidUrl, EmailAddress, FormatName, NonEmptyText, PhoneNumber, RelativePath, Uri,
+    AcctUri, DidUrl, EmailAddress, FormatName, NonEmptyText, PhoneNumber, RelativePath,
+    StringOrUri, Uri,
 };
 pub use simple::{IpAddresses, OtherSubject, ScimSubject, SimpleSubject};
 
@@ -76,13 +78,19 @@ impl Subject {
     /// knows to belong together (RFC 9493 §6.1).
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none, or one comes twice (RFC 9493 §3.2.8).
     pub fn aliases(
         identifiers: impl IntoIterator<Item = SimpleSubject>,
     ) -> Result<Self, SubjectError> {
         let identifiers: Vec<_> = identifiers.into_iter().collect();
         if identifiers.is_empty() {
             return Err(SubjectError::new("identifiers", SubjectProblem::Empty));
+        }
+        let mut seen = HashSet::new();
+        let again = identifiers.iter().position(|one| !seen.insert(one.canonical()));
+        if let Some(position) = again {
+            let member = format!("identifiers[{position}]");
+            return Err(SubjectError::new(member, SubjectProblem::Duplicate));
         }
         Ok(Self::Aliases(Aliases(identifiers)))
     }

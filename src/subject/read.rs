@@ -156,7 +156,7 @@ mod tests {
             json!({"format": "phone", "phone_number": "+1 206 555 0123", "x": null, "y": [1.5]}),
             json!({"format": "aliases", "identifiers": [
                 {"format": "email", "email": "user@example.com"},
-                {"format": "email", "email": "user@example.com"},
+                {"format": "email", "email": "user+x@example.com"},
                 {"format": "phone_number", "phone_number": "+12065550100"}]}),
             json!({"format": "complex",
                 "user": {"format": "iss_sub", "iss": "https://idp.example.com/", "sub": "u"},

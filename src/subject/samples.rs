@@ -13,7 +13,15 @@ pub(crate) fn subject() -> impl Strategy<Value = Subject> {
     let complex = prop::collection::btree_map(select(names), simple(), 1..9);
     prop_oneof![
         2 => simple().prop_map(Subject::from),
-        2 => aliases.prop_map(|identifiers| Subject::aliases(identifiers).unwrap()),
+        2 => aliases.prop_map(|identifiers| {
+            let mut different: Vec<SimpleSubject> = Vec::new();
+            for identifier in identifiers {
+                if !different.contains(&identifier) {
+                    different.push(identifier);
+                }
+            }
+            Subject::aliases(different).unwrap()
+        }),
         4 => complex.prop_map(|members| Subject::complex(members).unwrap()),
     ]
 }

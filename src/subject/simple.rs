@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 
 use super::format::{
-    AcctUri, DidUrl, EmailAddress, FormatName, NonEmptyText, PhoneNumber, RelativePath, Uri,
+    AcctUri, DidUrl, EmailAddress, FormatName, NonEmptyText, PhoneNumber, RelativePath,
+    StringOrUri, Uri,
 };
 use super::{SubjectError, SubjectProblem};
 
@@ -61,9 +62,9 @@ pub enum SimpleSubject {
     /// of the SET.
     IssSub {
         /// The issuer.
-        iss: NonEmptyText,
+        iss: StringOrUri,
         /// The subject at that issuer.
-        sub: NonEmptyText,
+        sub: StringOrUri,
     },
     /// `opaque`: a text only its parties understand (RFC 9493 §3.2.4).
     Opaque {
@@ -88,7 +89,7 @@ pub enum SimpleSubject {
     /// `jwt_id`: a JSON Web Token (SSF 1.0 §3.5.1).
     JwtId {
         /// Its `iss`.
-        iss: NonEmptyText,
+        iss: StringOrUri,
         /// Its `jti`.
         jti: NonEmptyText,
     },
@@ -147,11 +148,11 @@ impl SimpleSubject {
     /// The subject of an issuer's tokens.
     ///
     /// # Errors
-    /// When one of the two is empty.
+    /// When one of the two is empty, or has a colon and is no URI.
     pub fn iss_sub(iss: impl AsRef<str>, sub: impl AsRef<str>) -> Result<Self, SubjectError> {
         Ok(Self::IssSub {
-            iss: NonEmptyText::parse(iss).map_err(at("iss"))?,
-            sub: NonEmptyText::parse(sub).map_err(at("sub"))?,
+            iss: StringOrUri::parse(iss).map_err(at("iss"))?,
+            sub: StringOrUri::parse(sub).map_err(at("sub"))?,
         })
     }
 
@@ -191,10 +192,10 @@ impl SimpleSubject {
     /// A JSON Web Token.
     ///
     /// # Errors
-    /// When one of the two is empty.
+    /// When one of the two is empty, or `iss` has a colon and is no URI.
     pub fn jwt_id(iss: impl AsRef<str>, jti: impl AsRef<str>) -> Result<Self, SubjectError> {
         Ok(Self::JwtId {
-            iss: NonEmptyText::parse(iss).map_err(at("iss"))?,
+            iss: StringOrUri::parse(iss).map_err(at("iss"))?,
             jti: NonEmptyText::parse(jti).map_err(at("jti"))?,
         })
     }

@@ -34,7 +34,7 @@ fn a_subject_of_every_format_is_made_of_attributes() {
     let from = |path: &str| json!({"$from": path});
     let before = json!({"s": 1});
     let after = json!({
-        "s": 2, "id": "u-1", "n": 7, "mail": "u@example.com", "tel": "+12065550123",
+        "s": 2, "id": "u-1", "n": 7, "mail": "u@example.com", "login": "u@example.com", "tel": "+12065550123",
         "ips": ["192.0.2.1"], "tenant": "t-1", "did": "did:example:1", "whole":
         {"format": "email", "email": "w@example.com"}
     });
@@ -95,6 +95,14 @@ fn a_subject_of_every_format_is_made_of_attributes() {
                 [{"format": "email", "email": from("mail")}, {"format": "opaque", "id": "x"}]}),
             json!("u@example.com"),
             "/identifiers/0/email",
+        ),
+        // Two attributes that have the same value are one identifier.
+        (
+            json!({"format": "aliases", "identifiers": [
+                {"format": "email", "email": from("mail")},
+                {"format": "email", "email": from("login")}]}),
+            json!([{"format": "email", "email": "u@example.com"}]),
+            "/identifiers",
         ),
         (json!({"format": "badge", "number": from("n")}), json!(7), "/number"),
     ];

@@ -94,7 +94,15 @@ fn subject() -> impl Strategy<Value = Value> {
     let members = prop::collection::btree_map(select(names), member, 1..9);
     prop_oneof![
         2 => simple(),
-        1 => aliases.prop_map(|all| json!({"format": "aliases", "identifiers": all})),
+        1 => aliases.prop_map(|all| {
+            let mut different: Vec<Value> = Vec::new();
+            for identifier in all {
+                if !different.iter().any(|other| identical(other, &identifier)) {
+                    different.push(identifier);
+                }
+            }
+            json!({"format": "aliases", "identifiers": different})
+        }),
         5 => members.prop_map(complex),
     ]
 }

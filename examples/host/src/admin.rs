@@ -11,26 +11,23 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use ssf_transmitter::auth::tokens::StaticTokens;
 use ssf_transmitter::auth::{Authenticator, Caller};
 use ssf_transmitter::clock::SystemClock;
 use ssf_transmitter::error::Error;
-use ssf_transmitter::event::Event;
-use ssf_transmitter::id::{
-    Audience, ClientId, EventType, IdempotencyKey, OrderKey, Owner, StreamId, TenantId, Txn,
-};
+use ssf_transmitter::id::{Audience, ClientId, Owner, StreamId, TenantId};
 use ssf_transmitter::monitor::IdentityMonitor;
 use ssf_transmitter::protocol::{Credentials, bearer_token, json_object};
 use ssf_transmitter::store::{Backlog, StoreError, StreamOverview, Totals};
 use ssf_transmitter::stream::StreamStatus;
-use ssf_transmitter::subject::Subject;
 use ssf_transmitter::timestamp::Timestamp;
 use ssf_transmitter::transmitter::Transmitter;
 
+use crate::event::Members;
 use crate::flags::Flags;
 use crate::import::import;
-use crate::{explain, identities, letters, telemetry};
+use crate::{event, explain, identities, letters, telemetry};
 
 /// Where the operator's API is.
 const PREFIX: &str = "/admin/";
@@ -191,42 +188,6 @@ fn stranger() -> Response<Bytes> {
     with(refused.answer(), WWW_AUTHENTICATE, "Bearer realm=\"admin\"")
 }
 
-/// An event as the operator writes it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewEvent {
-    subject: Value,
-    event_type: EventType,
-    event: Map<String, Value>,
-    txn: Option<Txn>,
-    order_key: Option<OrderKey>,
-}
-
-impl NewEvent {
-    /// The event, under the idempotency key of the request if that has one.
-    pub(crate) fn read(self, headers: &HeaderMap) -> Result<Event, Refused> {
-        let subject = subject("subject", &self.subject)?;
-        let mut event = Event::new(self.event_type, subject).with_members(self.event);
-        if let Some(txn) = self.txn {
-            event = event.with_txn(txn);
-        }
-        if let Some(key) = self.order_key {
-            event = event.with_order_key(key);
-        }
-        if let Some(key) = headers.get("idempotency-key") {
-            let key = key.to_str().ok().and_then(|key| IdempotencyKey::parse(key).ok());
-            let key = key.ok_or_else(|| Refused::bad("Idempotency-Key: is not a key"))?;
-            event = event.with_idempotency_key(key);
-        }
-        Ok(event)
-    }
-}
-
-/// Reads a subject that stands under that name.
-pub(crate) fn subject(name: &str, value: &Value) -> Result<Subject, Refused> {
-    Subject::parse(value).map_err(|error| Refused::bad(format!("{name}: {error}")))
-}
-
 impl Admin {
     /// The metrics in the text format of Prometheus.
     async fn show_metrics(&self, method: &Method) -> Result<Response<Bytes>, Refused> {
@@ -239,8 +200,9 @@ impl Admin {
     }
 
     async fn emit(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refused> {
-        let new: NewEvent = parse(request.body())?;
-        let event = new.read(request.headers())?;
+        let mut members = Members::of(request.body())?;
+        let event = event::take(&mut members, request.headers())?;
+        members.end()?;
         let emission = self.transmitter.emit(event).await?;
         let sets: Vec<_> = emission
             .sets
@@ -329,11 +291,8 @@ pub(crate) fn stream(id: &str) -> Result<StreamId, Refused> {
 
 /// Reads a body as strictly as a receiver's: of two members of one name none is taken.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
-    read(json_object(body).map_err(Refused::bad)?.into())
-}
-
-pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T, Refused> {
-    serde_json::from_value(value).map_err(Refused::bad)
+    let body = json_object(body).map_err(Refused::bad)?;
+    serde_json::from_value(body.into()).map_err(Refused::bad)
 }
 
 /// A refused operator's request.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use ssf_transmitter::clock::SystemClock;
 use ssf_transmitter::entropy::{Entropy, SystemEntropy};
 use ssf_transmitter::id::{Audience, ClientId, EventType, IdError, Owner, StreamId, TenantId};
@@ -12,7 +12,8 @@ use ssf_transmitter::stream::{DefaultSubjects, Delivery, StreamRecord, StreamSta
 use ssf_transmitter::subject::Subject;
 use ssf_transmitter::transmitter::Transmitter;
 
-use crate::admin::{NewEvent, Refused, json, parse, read, stream, subject};
+use crate::admin::{Refused, json, stream};
+use crate::event::{self, Members, subject};
 
 /// A stream that need not exist.
 #[derive(Deserialize)]
@@ -28,24 +29,21 @@ struct Hypothetical {
 }
 
 /// Answers the question in that request: an event as it is emitted, and `stream_id`, a stream there
-/// is, or `stream`, one there might be. The members of the event may be left out when there are none.
-/// An event that an emission would refuse is refused; nothing is emitted.
+/// is, or `stream`, one there might be. `event` may be left out when it has no members. An event that
+/// an emission would refuse is refused; nothing is emitted.
 pub(crate) async fn answer(
     transmitter: &Transmitter,
     request: &Request<Bytes>,
 ) -> Result<Response<Bytes>, Refused> {
-    let mut question: Map<String, Value> = parse(request.body())?;
-    let (there_is, there_might_be) = (question.remove("stream_id"), question.remove("stream"));
-    question.entry("event").or_insert_with(|| json!({}));
-    let event: NewEvent = read(question.into())?;
-    let event = event.read(request.headers())?;
+    let mut question = Members::of(request.body())?;
+    question.default("event", json!({}));
+    let event = event::take(&mut question, request.headers())?;
+    let there_is: Option<String> = question.take("stream_id")?;
+    let there_might_be: Option<Hypothetical> = question.take("stream")?;
+    question.end()?;
     let explanation = match (there_is, there_might_be) {
-        (Some(id), None) => {
-            let id: String = read(id)?;
-            transmitter.explain(&event, &stream(&id)?).await?
-        }
+        (Some(id), None) => transmitter.explain(&event, &stream(&id)?).await?,
         (None, Some(hypothetical)) => {
-            let hypothetical: Hypothetical = read(hypothetical)?;
             let record = hypothetical.record(transmitter)?;
             let listed = hypothetical.listed()?;
             transmitter.explain_hypothetical(&event, &record, &listed).await?

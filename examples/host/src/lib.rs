@@ -6,6 +6,7 @@ mod access;
 mod admin;
 mod app;
 mod body;
+mod event;
 mod explain;
 mod flags;
 mod identities;
