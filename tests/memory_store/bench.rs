@@ -7,13 +7,12 @@ use ssf_transmitter::event::types;
 use ssf_transmitter::id::{
     Audience, ClientId, Issuer, Jti, OrderKey, Owner, StreamId, TenantId, Txn, WorkerId,
 };
-use ssf_transmitter::outbox::{BreakerPolicy, Fate, Jitter, KeptToken, Lane, StreamReport};
+
 use ssf_transmitter::set::SetBody;
 use ssf_transmitter::store::memory::MemoryStore;
 use ssf_transmitter::store::{
-    Append, ClaimRequest, Claimed, HealthChange, KeepToken, NewControl, NewEntry, NewVerification,
-    OperatorStore, Queue, ReceiverStore, SettleBatch, Settlement, StoreError, StreamStore,
-    StreamUpdate, SubjectChange, VerificationQueued, WorkerStore,
+    Append, ClaimRequest, NewControl, NewEntry, OperatorStore, Queue, ReceiverStore, StoreError,
+    StreamStore, StreamUpdate, SubjectChange, WorkerStore,
 };
 use ssf_transmitter::stream::{
     Delivery, EndpointUrl, PushDelivery, StatusSetBy, StreamQuota, StreamRecord, StreamStatus,
@@ -70,19 +69,6 @@ pub(crate) fn record(stream: &str) -> StreamRecord {
     record
 }
 
-pub(crate) fn new_control(lane: Lane, text: &str, now: Timestamp) -> NewControl {
-    NewControl::new(lane, jti(text), body(), now)
-}
-
-pub(crate) fn fails() -> StreamReport {
-    StreamReport::Fails { what: "503".to_owned(), refuses: false, retry_after: None }
-}
-
-/// The SETs, in order.
-pub(crate) fn jtis(entries: &[Claimed]) -> Vec<&str> {
-    entries.iter().map(|entry| entry.jti.as_str()).collect()
-}
-
 /// An append of entries `(stream, jti)` under one order key.
 pub(crate) fn append(entries: &[(&str, &str)], key: &str, now: Timestamp) -> Append {
     let mut append = Append::new(
@@ -95,18 +81,6 @@ pub(crate) fn append(entries: &[(&str, &str)], key: &str, now: Timestamp) -> App
     );
     append.entries = entries.iter().map(|(s, j)| NewEntry::new(id(s), jti(j))).collect();
     append
-}
-
-pub(crate) fn settlement(entry: &Claimed, fate: Fate) -> Settlement {
-    Settlement::new(entry.route.stream_id.clone(), entry.jti.clone(), entry.fence, fate)
-}
-
-pub(crate) fn token(compact: &str, kid: &str) -> KeptToken {
-    KeptToken::new(compact.into(), ssf_transmitter::id::KeyId::parse(kid).unwrap())
-}
-
-pub(crate) fn keep(entry: &Claimed, token: KeptToken) -> KeepToken {
-    KeepToken::new(entry.route.stream_id.clone(), entry.jti.clone(), entry.fence, token, at(0))
 }
 
 pub(crate) fn claim_request(now: Timestamp, most: usize, per_stream: usize) -> ClaimRequest {
@@ -140,17 +114,6 @@ impl Bench {
         self.store.change_subject(&issuer(), &rp(), &id(stream), change, 1_000).await.unwrap();
     }
 
-    pub(crate) async fn claim(&self, now: Timestamp) -> Vec<Claimed> {
-        self.store.claim(claim_request(now, 100, 10)).await.unwrap().entries
-    }
-
-    /// Reports something about a stream.
-    pub(crate) async fn report(&self, stream: &str, report: StreamReport, now: Timestamp) {
-        let mut batch = SettleBatch::new(BreakerPolicy::default(), now);
-        batch.health.push(HealthChange::new(id(stream), report, Jitter::NONE));
-        self.store.settle(&issuer(), batch).await.unwrap();
-    }
-
     /// Changes the record of a stream and nothing else.
     pub(crate) async fn change(&self, stream: &str, change: impl FnOnce(&mut StreamRecord)) {
         self.update(stream, Queue::Keep, None, change).await.unwrap();
@@ -179,23 +142,6 @@ impl Bench {
             record.status_set_by = by;
         };
         self.update(stream, queue, None, set).await.unwrap();
-    }
-
-    pub(crate) async fn verify(&self, stream: &str, set: &str, now: Timestamp) {
-        let control = new_control(Lane::Verification, set, now);
-        let verification = NewVerification::new(control, Duration::ZERO);
-        let queued = self
-            .store
-            .queue_verification(&issuer(), &rp(), &id(stream), verification)
-            .await
-            .unwrap();
-        assert_eq!(queued, VerificationQueued::Queued);
-    }
-
-    /// Queues a stream-updated entry.
-    pub(crate) async fn announce(&self, stream: &str, set: &str, now: Timestamp) {
-        let control = new_control(Lane::StreamUpdated, set, now);
-        self.update(stream, Queue::Keep, Some(control), |_| {}).await.unwrap();
     }
 
     pub(crate) async fn next_due(&self, now: Timestamp) -> Option<Timestamp> {

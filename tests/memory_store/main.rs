@@ -5,5 +5,4 @@
 
 mod bench;
 mod beyond;
-mod random;
 mod routing;

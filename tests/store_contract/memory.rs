@@ -53,6 +53,7 @@ impl StoreFactory for Shared {
 
 mod itself {
     ssf_transmitter::store_contract!(super::Memory);
+    ssf_transmitter::identity_contract!(super::Memory);
 }
 
 mod boxed {

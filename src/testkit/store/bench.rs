@@ -63,6 +63,20 @@ pub struct IdentityBench {
     pub store: Arc<dyn IdentityStore>,
 }
 
+impl IdentityBench {
+    /// A store under test; `store` is the same as that of `bench`.
+    #[must_use]
+    pub const fn new(bench: Bench, store: Arc<dyn IdentityStore>) -> Self {
+        Self { bench, store }
+    }
+
+    /// The same store for another issuer.
+    #[must_use]
+    pub fn afresh(&self) -> Self {
+        Self { bench: self.bench.afresh(), store: Arc::clone(&self.store) }
+    }
+}
+
 impl fmt::Debug for Bench {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bench").field("issuer", &self.issuer).finish_non_exhaustive()
@@ -209,6 +223,12 @@ impl Bench {
     pub fn afresh(&self) -> Self {
         let (store, others) = (Arc::clone(&self.store), self.others.clone());
         Self::new(store, others, "afresh", self.histories, self.spawn)
+    }
+
+    /// The same issuer in another store, which no other process has.
+    #[must_use]
+    pub fn over(&self, store: Arc<dyn StreamStore>) -> Self {
+        Self { store, others: Vec::new(), ..self.clone() }
     }
 
     /// The same for one of the processes that share the store, if there are several; number 0 is

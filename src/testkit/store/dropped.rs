@@ -11,7 +11,8 @@ use std::pin::pin;
 use std::task::Poll;
 
 use super::bench::{
-    Bench, at, delivered, fails, id, jti, keep, new_control, rp, settlement, subject, token,
+    Bench, IdentityBench, at, delivered, fails, id, jti, keep, new_control, rp, settlement,
+    subject, token,
 };
 use crate::id::IdempotencyKey;
 use crate::outbox::{BreakerPolicy, DeadLetterReason, Fate, HeldLimits, Jitter, Lane};
@@ -26,6 +27,24 @@ const MOST_POLLS: usize = 500;
 
 /// How often what a dropped call left is looked at: a commit may be under way.
 const MOST_LOOKS: usize = 200;
+
+/// What can begin again under another issuer.
+pub(super) trait Afresh {
+    /// The same store for another issuer.
+    fn afresh(&self) -> Self;
+}
+
+impl Afresh for Bench {
+    fn afresh(&self) -> Self {
+        Self::afresh(self)
+    }
+}
+
+impl Afresh for IdentityBench {
+    fn afresh(&self) -> Self {
+        Self::afresh(self)
+    }
+}
 
 /// The result of a future, or nothing if it is dropped after so many polls.
 pub(super) async fn after_polls<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
@@ -47,11 +66,11 @@ pub(super) async fn after_polls<T>(polls: usize, future: impl Future<Output = T>
 
 /// Holds a call to it. `prepare` makes what the call needs, under an issuer of its own each time,
 /// and says what it is; `call` makes the call.
-pub(super) async fn assert_atomic<P, T>(
-    bench: &Bench,
-    prepare: impl AsyncFn(&Bench) -> P,
-    call: impl AsyncFn(&Bench, P) -> T,
-    see: impl AsyncFn(&Bench) -> String,
+pub(super) async fn assert_atomic<B: Afresh, P, T>(
+    bench: &B,
+    prepare: impl AsyncFn(&B) -> P,
+    call: impl AsyncFn(&B, P) -> T,
+    see: impl AsyncFn(&B) -> String,
 ) {
     let mut dropped = Vec::new();
     let mut expected = None;
@@ -99,9 +118,12 @@ pub(super) async fn seen(bench: &Bench) -> String {
     let unverified = store.unverified_streams(issuer, at(20), 9).await.unwrap();
     let interested = bench.interested(&subject("x")).await;
     seen += &format!("\n{held:?} {idle:?} {unverified:?} {interested:?}");
-    // Fences are the store's own.
-    let fences = seen.replace(issuer.as_str(), "");
-    let mut parts = fences.split("fence: Fence(");
+    without_fences(&seen.replace(issuer.as_str(), ""))
+}
+
+/// The same without fences, which are the store's own.
+pub(super) fn without_fences(seen: &str) -> String {
+    let mut parts = seen.split("fence: Fence(");
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |all, part| all + part.split_once(')').map_or(part, |(_, rest)| rest))
 }

@@ -5,8 +5,9 @@
 //! [`WorkerStore`](crate::store::WorkerStore). The cases hold a store to what the contract says and to nothing more: where
 //! it leaves the order of entries open, any order passes. Time is an argument, so nothing waits.
 //!
-//! A store runs all of them by a [`StoreFactory`] and the macro
-//! [`store_contract!`](crate::store_contract), which makes one `#[tokio::test]` per case, so a
+//! A store runs all of them by a [`StoreFactory`] and two macros,
+//! [`store_contract!`](crate::store_contract) and, if it keeps identities,
+//! [`identity_contract!`](crate::identity_contract). Each makes one `#[tokio::test]` per case, so a
 //! failure is named by the sentence that is broken. Who has a test harness of his own runs
 //! [`cases`] with [`run`].
 //!
@@ -30,6 +31,7 @@
 //!
 //! mod memory {
 //!     ssf_transmitter::store_contract!(super::Memory);
+//!     ssf_transmitter::identity_contract!(super::Memory);
 //! }
 //! ```
 //!
@@ -42,7 +44,11 @@ pub mod bench;
 pub mod acknowledgements;
 pub mod all_faces;
 pub mod breaker;
+pub mod compared;
+mod dice;
 pub mod dropped;
+pub mod history;
+pub mod identities;
 pub mod isolation;
 pub mod operator;
 pub mod outbox;
@@ -63,7 +69,7 @@ use async_trait::async_trait;
 
 pub use bench::{Bench, Ended, IdentityBench, LEASE, Spawn, Task};
 
-use crate::store::StreamStore;
+use crate::store::{IdentityStore, StreamStore};
 
 /// A case that lasts longer has failed: something in it waits for what does not come.
 pub const LONGEST: Duration = Duration::from_secs(300);
@@ -133,15 +139,40 @@ pub fn cases() -> Vec<Case<Bench>> {
     crate::store_contract!(@cases table)
 }
 
+/// All cases of the identities face.
+#[must_use]
+pub fn identity_cases() -> Vec<Case<IdentityBench>> {
+    crate::identity_contract!(@cases table)
+}
+
 /// Runs a case and panics when the store fails it. The tasks it starts are run by `spawn`.
 pub async fn run<F: StoreFactory>(factory: &F, case: &Case<Bench>, spawn: Spawn) {
+    run_with(factory, case, spawn, |_, bench| bench).await;
+}
+
+/// The same for a case of the identities face.
+pub async fn run_identity<F>(factory: &F, case: &Case<IdentityBench>, spawn: Spawn)
+where
+    F: StoreFactory<Store: IdentityStore>,
+{
+    run_with(factory, case, spawn, |store, bench| IdentityBench::new(bench, store)).await;
+}
+
+async fn run_with<F: StoreFactory, B>(
+    factory: &F,
+    case: &Case<B>,
+    spawn: Spawn,
+    bench: impl FnOnce(Arc<F::Store>, Bench) -> B,
+) {
     let (store, guard) = factory.open().await;
+    let store = Arc::new(store);
     let mut others: Vec<Arc<dyn StreamStore>> = Vec::new();
     if let Some(other) = factory.beside(&guard).await {
         others.push(Arc::new(other));
     }
-    let bench = Bench::new(Arc::new(store), others, case.name, factory.histories(), spawn);
-    let ended = spawn((case.run)(bench)).await;
+    let streams: Arc<dyn StreamStore> = Arc::<F::Store>::clone(&store);
+    let streams = Bench::new(streams, others, case.name, factory.histories(), spawn);
+    let ended = spawn((case.run)(bench(store, streams))).await;
     factory.close(guard).await;
     if let Err(failure) = ended {
         assert!(!failure.is::<TooLong>(), "{} waits for what does not come", case.name);
@@ -396,10 +427,55 @@ macro_rules! store_contract {
                 outbox_4_keys_are_kept_until_they_are_swept
                 outbox_5_an_entry_is_accepted_when_append_returns
             }
+            history {
+                history_any_history_keeps_the_promises
+            }
+            compared {
+                compared_any_history_is_answered_as_by_the_store_in_memory
+            }
         }
     };
     ($(#[$attribute:meta])* $factory:expr) => {
         $crate::store_contract! { @cases tests [$(#[$attribute])*] [$factory] }
+    };
+}
+
+/// One test for each case of the contract of [`IdentityStore`](crate::store::IdentityStore), for a
+/// [`StoreFactory`](crate::testkit::store::StoreFactory) whose store is one. Otherwise like
+/// [`store_contract!`](crate::store_contract).
+#[macro_export]
+macro_rules! identity_contract {
+    (@cases $what:ident $($with:tt)*) => {
+        $crate::contract_cases! { $what [$crate::testkit::store::run_identity] $($with)*
+            identities {
+                identities_1_identities_are_read_in_the_order_given
+                identities_1_the_revision_of_the_conditions_is_read_with_them
+                identities_2_a_commit_under_other_conditions_does_nothing
+                identities_3_a_write_happens_on_the_revision_it_was_decided_on
+                identities_3_of_writes_at_once_on_one_revision_one_happens
+                identities_4_a_write_stores_what_it_means_in_its_order
+                identities_4_a_write_is_all_or_nothing
+                identities_5_no_revision_comes_twice
+                identities_6_writes_of_different_identities_go_beside_each_other
+                identities_7_conditions_are_replaced_by_compare_and_set
+                identities_7_of_replacements_at_once_one_happens
+                identities_8_failures_come_in_pages
+                identities_8_a_failure_is_read_as_it_was_written
+                identities_9_the_end_of_a_failure_stores_its_events
+                identities_9_of_ends_at_once_one_happens
+                identities_10_a_forgotten_identity_leaves_nothing
+                identities_11_nothing_of_another_issuer_is_reached
+                identities_11_no_debug_form_shows_values
+                all_faces_2_commit_identities_is_atomic
+                all_faces_2_replace_conditions_is_atomic
+                all_faces_2_end_failure_is_atomic
+                all_faces_2_forget_identity_is_atomic
+                identities_4_commits_and_emissions_at_once_all_count
+            }
+        }
+    };
+    ($(#[$attribute:meta])* $factory:expr) => {
+        $crate::identity_contract! { @cases tests [$(#[$attribute])*] [$factory] }
     };
 }
 
