@@ -7,8 +7,8 @@
 //! * [`Inbox`]: the deliverer, which keeps what it is given;
 //! * [`block_on`]: what drives the futures, in place of a runtime.
 //!
-//! The tests beside it walk an event through all of them. What does not compile here, no host
-//! outside the library's repository could write.
+//! The tests beside it walk an event through all of them, and hold the store to the contract of
+//! stores. What does not compile here, no host outside the library's repository could write.
 
 mod block_on;
 mod deliver;
