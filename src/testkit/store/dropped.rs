@@ -66,6 +66,7 @@ pub(super) async fn after_polls<T>(polls: usize, future: impl Future<Output = T>
 
 /// Holds a call to it. `prepare` makes what the call needs, under an issuer of its own each time,
 /// and says what it is; `call` makes the call.
+#[expect(clippy::future_not_send, reason = "it can be sent where its closures can")]
 pub(super) async fn assert_atomic<B: Afresh, P, T>(
     bench: &B,
     prepare: impl AsyncFn(&B) -> P,

@@ -3,7 +3,7 @@
 #![allow(missing_docs, reason = "a case is named by what it says")]
 
 use super::bench::{
-    Bench, at, dead_sets, delivered, id, jti, jtis, keep, push, push_to, settlement, token,
+    Bench, at, dead_sets, delivered, id, jti, jtis, keep, push_to, settlement, token,
 };
 use crate::outbox::{BreakerPolicy, DeadLetterReason, Fate, Lane, Signature};
 use crate::store::{Claimed, KeepToken, Kept, Route, SettleBatch, Settled};

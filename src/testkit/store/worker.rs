@@ -8,7 +8,7 @@ use super::bench::{Bench, at, delivered, jti, jtis, keep, push, push_to, sorted,
 use super::settling::{dead, goes_to, kept};
 use crate::id::WorkerId;
 use crate::outbox::{Fate, Fence, Lane, Signature};
-use crate::store::{Claimed, Kept, Settled, Tokens};
+use crate::store::{Claimed, Settled, Tokens};
 use crate::stream::{Delivery, StatusSetBy, StreamStatus};
 
 /// P3.

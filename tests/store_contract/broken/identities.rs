@@ -69,7 +69,7 @@ impl IdentityStore for Broken {
         if self.does(Fault::KeepsFailuresOfTheForgotten) {
             // They come back with somebody else.
             let other = IdentityId::parse("somebody else").unwrap();
-            let read = self.store.read_identities(issuer, &[other.clone()]).await?;
+            let read = self.store.read_identities(issuer, std::slice::from_ref(&other)).await?;
             let known = read.records.first().and_then(|record| Some(record.as_ref()?.revision));
             let snapshot = Arc::default();
             let mut write =
