@@ -18,7 +18,7 @@ use crate::subject::{ComplexSubject, Subject};
 /// agree with it in what they share of four of their members; the same holds for subjects with names
 /// of the receivers' own, when these make up more than 64 sets of names. See [`keys`](super::keys).
 ///
-/// A listed subject takes about 110 bytes, whatever its text; a complex one less than 250 for each of
+/// A listed subject takes 110 to 135 bytes, whatever its text; a complex one less than 250 for each of
 /// its members. No table is ever copied as a whole, so that nothing waits for one to grow.
 ///
 /// `K` names a stream.
