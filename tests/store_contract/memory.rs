@@ -18,6 +18,10 @@ impl StoreFactory for Memory {
     async fn open(&self) -> (MemoryStore, ()) {
         (MemoryStore::new(), ())
     }
+
+    fn histories(&self) -> u32 {
+        256
+    }
 }
 
 #[derive(Debug)]

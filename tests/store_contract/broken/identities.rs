@@ -26,6 +26,10 @@ impl IdentityStore for Broken {
         expected: u64,
         document: Arc<str>,
     ) -> Result<u64, StoreError> {
+        if self.does(Fault::ReplacesConditionsOfAnyRevision) {
+            let stored = self.store.read_identities(issuer, &[]).await?.conditions;
+            return self.store.replace_conditions(issuer, stored, document).await;
+        }
         self.store.replace_conditions(issuer, expected, document).await
     }
 
@@ -34,7 +38,11 @@ impl IdentityStore for Broken {
         issuer: &Issuer,
         identities: &[IdentityId],
     ) -> Result<IdentityRead, StoreError> {
-        self.store.read_identities(issuer, identities).await
+        let mut read = self.store.read_identities(issuer, identities).await?;
+        if self.does(Fault::ReadsBackwards) {
+            read.records.reverse();
+        }
+        Ok(read)
     }
 
     async fn commit_identities(

@@ -11,7 +11,9 @@ mod receiver;
 mod store;
 mod worker;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::Once;
 use std::thread;
 
 use async_trait::async_trait;
@@ -37,9 +39,27 @@ impl StoreFactory for Fault {
     }
 }
 
-/// Runs a task on a thread of its own.
+thread_local! {
+    /// Whether failures on this thread are expected, and nobody needs to read of them.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+static QUIETED: Once = Once::new();
+
+/// Runs a task on a thread of its own, which fails quietly.
 fn on_a_thread(task: Task) -> Ended {
-    let thread = thread::spawn(|| block_on(task));
+    QUIETED.call_once(|| {
+        let loud = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !QUIET.get() {
+                loud(panic);
+            }
+        }));
+    });
+    let thread = thread::spawn(|| {
+        QUIET.set(true);
+        block_on(task);
+    });
     Box::pin(async { thread.join() })
 }
 
@@ -172,6 +192,7 @@ caught! {
         and worker_12_an_entry_that_is_hidden_from_polls_is_left_where_it_is
         and worker_12_each_limit_is_named_by_the_letters;
     ClaimsUnsigned by worker_14_a_claim_for_signed_entries_gets_those_whose_key_is_named;
+    NamesTheLastVerifiedFirst by worker_13_unverified_streams_are_the_enabled_ones_that_waited_longest;
     PagesInclusively by operator_2_overviews_come_in_pages_of_a_stable_order
         and all_faces_5_odd_owners_and_streams_are_kept_apart;
     CountsDeliveriesTwice by operator_7_totals_count_deleted_streams_and_add_up among others;
@@ -185,6 +206,7 @@ caught! {
     AsksForInterestAtNoTime by operator_3_interest_says_what_an_emission_at_that_time_finds;
     OffersDisabledStreams by outbox_1_a_paused_stream_is_a_candidate_and_a_disabled_one_is_not among others;
     LosesTheLastEntry by outbox_2_each_stream_gets_an_entry_of_the_event among others;
+    ForgetsOrderKeys by worker_2_of_each_order_key_only_the_oldest_is_claimed among others;
     ReportsNothingSkipped by outbox_3_a_stream_that_is_gone_or_disabled_since_is_skipped_and_reported
         and all_faces_4_no_emission_of_another_issuer_reaches_anything;
     ForgetsKeys by outbox_4_a_repeated_key_stores_nothing_and_returns_the_first_result
@@ -196,6 +218,9 @@ caught! {
         and identities_4_a_write_stores_what_it_means_in_its_order
         and outbox_4_keys_are_kept_until_they_are_swept;
     IgnoresTheConditions by identities_2_a_commit_under_other_conditions_does_nothing;
+    ReadsBackwards by identities_1_identities_are_read_in_the_order_given;
+    ReplacesConditionsOfAnyRevision by identities_7_conditions_are_replaced_by_compare_and_set
+        and identities_7_of_replacements_at_once_one_happens;
     IgnoresTheRevision by identities_3_a_write_happens_on_the_revision_it_was_decided_on
         and identities_3_of_writes_at_once_on_one_revision_one_happens;
     LosesFailures by identities_4_a_write_stores_what_it_means_in_its_order among others;

@@ -1,6 +1,7 @@
 //! The outbox of the broken store.
 
 use async_trait::async_trait;
+use ssf_transmitter::id::OrderKey;
 use ssf_transmitter::store::{
     Append, Appended, Candidate, CandidateQuery, OperatorStore, Outbox, Repeated, StoreError,
     StreamStore,
@@ -33,6 +34,10 @@ impl Outbox for BrokenOutbox<'_> {
         broken.remembered().issuers.push(append.issuer.clone());
         if broken.does(Fault::ForgetsKeys) {
             append.idempotency_key = None;
+        }
+        if let (true, Some(first)) = (broken.does(Fault::ForgetsOrderKeys), append.entries.first())
+        {
+            append.order_key = OrderKey::parse(&first.jti).unwrap();
         }
         if broken.does(Fault::LosesTheLastEntry) && append.entries.len() > 1 {
             append.entries.pop();
@@ -79,7 +84,7 @@ async fn by_key(broken: &Broken, mut append: Append) -> Result<Appended, StoreEr
         again.repeated = Repeated::Yes;
         return Ok(again);
     }
-    others().await;
+    broken.company().await;
     let appended = broken.store.outbox().append(append).await?;
     broken.remembered().keys.insert(key, appended.clone());
     Ok(appended)

@@ -13,7 +13,7 @@ use ssf_transmitter::store::{
 use ssf_transmitter::stream::{Delivery, StreamQuota, StreamRecord};
 use ssf_transmitter::timestamp::Timestamp;
 
-use super::store::{Broken, Fault, others};
+use super::store::{Broken, Fault};
 
 impl Broken {
     /// The owner as the store takes it.
@@ -36,7 +36,7 @@ impl Broken {
         }
         if self.does(Fault::ChecksTheQuotaBefore) && quota.receiver < 100 {
             let streams = self.store.list_streams(&record.issuer, &record.owner).await?;
-            others().await;
+            self.company().await;
             if streams.len() >= quota.receiver as usize {
                 return Err(StoreError::StreamLimit);
             }

@@ -70,6 +70,7 @@ pub(super) enum Fault {
     PagesHeldFromTheStart,
     GivesUpWhatIsClaimed,
     ClaimsUnsigned,
+    NamesTheLastVerifiedFirst,
     // The operator face.
     PagesInclusively,
     CountsDeliveriesTwice,
@@ -81,12 +82,15 @@ pub(super) enum Fault {
     // The outbox.
     OffersDisabledStreams,
     LosesTheLastEntry,
+    ForgetsOrderKeys,
     ReportsNothingSkipped,
     ForgetsKeys,
     ChecksKeysBefore,
     // The identities face.
     IgnoresTheConditions,
     IgnoresTheRevision,
+    ReadsBackwards,
+    ReplacesConditionsOfAnyRevision,
     LosesFailures,
     KeepsFailuresOfTheForgotten,
     PagesFailuresInclusively,
@@ -111,6 +115,7 @@ pub(super) struct Remembered {
     pub(super) kids: HashMap<(Issuer, Jti), KeyId>,
     pub(super) keys: HashMap<(Issuer, IdempotencyKey), Appended>,
     pub(super) secrets: Vec<String>,
+    pub(super) came: usize,
 }
 
 impl Broken {
@@ -139,19 +144,34 @@ impl fmt::Debug for Broken {
     }
 }
 
+impl Broken {
+    /// Waits for company: somebody who comes here too, or nobody for a while.
+    pub(super) async fn company(&self) {
+        let mine = {
+            let mut remembered = self.remembered();
+            remembered.came += 1;
+            remembered.came
+        };
+        for _ in 0..2_000 {
+            std::thread::yield_now();
+            others().await;
+            if self.remembered().came > mine {
+                return;
+            }
+        }
+    }
+}
+
 /// Lets others go first, as a store does that waits for a database.
 pub(super) async fn others() {
-    for _ in 0..20 {
-        std::thread::yield_now();
-        let mut waited = false;
-        poll_fn(|cx| {
-            if waited {
-                return Poll::Ready(());
-            }
-            waited = true;
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
-    }
+    let mut waited = false;
+    poll_fn(|cx| {
+        if waited {
+            return Poll::Ready(());
+        }
+        waited = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

@@ -178,7 +178,11 @@ impl WorkerStore for Broken {
         since: Timestamp,
         most: usize,
     ) -> Result<Overdue, StoreError> {
-        self.store.unverified_streams(issuer, since, most).await
+        let mut overdue = self.store.unverified_streams(issuer, since, most).await?;
+        if self.does(Fault::NamesTheLastVerifiedFirst) {
+            overdue.streams.reverse();
+        }
+        Ok(overdue)
     }
 
     async fn held_streams(
