@@ -125,7 +125,7 @@ caught! {
         and receiver_1_of_creations_at_once_as_many_succeed_as_there_may_be;
     IgnoresTheTenantsQuota by receiver_1_the_owners_of_a_tenant_together_have_at_most_so_many_streams
         and receiver_1_of_creations_at_once_as_many_succeed_as_there_may_be;
-    ChecksTheQuotaBefore by receiver_1_of_creations_at_once_as_many_succeed_as_there_may_be;
+    ChecksTheQuotaBefore by receiver_1_of_creations_at_once_as_many_succeed_as_there_may_be among others;
     ListsByTime by receiver_2_streams_are_listed_in_the_order_of_creation;
     IgnoresTheVersion by receiver_3_a_change_is_committed_only_on_the_version_it_was_decided_on
         and all_faces_6_a_call_that_is_repeated_counts_once
@@ -214,9 +214,7 @@ caught! {
         and identities_4_a_write_stores_what_it_means_in_its_order
         and outbox_4_keys_are_kept_until_they_are_swept
         and outbox_4_of_appends_at_once_with_one_key_one_stores;
-    ChecksKeysBefore by outbox_4_of_appends_at_once_with_one_key_one_stores
-        and identities_4_a_write_stores_what_it_means_in_its_order
-        and outbox_4_keys_are_kept_until_they_are_swept;
+    ChecksKeysBefore by outbox_4_of_appends_at_once_with_one_key_one_stores among others;
     IgnoresTheConditions by identities_2_a_commit_under_other_conditions_does_nothing;
     ReadsBackwards by identities_1_identities_are_read_in_the_order_given;
     ReplacesConditionsOfAnyRevision by identities_7_conditions_are_replaced_by_compare_and_set
