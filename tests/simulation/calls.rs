@@ -29,12 +29,21 @@ pub(crate) struct Emission {
     pub(crate) idempotency_key: Option<IdempotencyKey>,
 }
 
+impl Emission {
+    /// What its SETs keep their order with.
+    fn order(&self) -> String {
+        let host = self.order_key.as_ref().map(|key| format!("key {}", key.as_str()));
+        host.unwrap_or_else(|| format!("user {}", self.user))
+    }
+}
+
 impl World {
     pub(crate) fn emit(&mut self, at: &Living, emission: &Emission) {
         let (txn, event) = self.event(emission);
+        let order = emission.order();
         let (model, transmitter) = (self.model.clone(), at.transmitter.clone());
         self.call(at, async move {
-            model.lock().emission_called(txn);
+            model.lock().emission_called(txn, order);
             let result = transmitter.emit(event).await;
             model.lock().emission_returned(&result);
         });
@@ -50,11 +59,12 @@ impl World {
     /// Emits in a transaction of the host's own, which is committed or not.
     pub(crate) fn emit_in_transaction(&mut self, at: &Living, emission: &Emission) {
         let (txn, event) = self.event(emission);
+        let order = emission.order();
         let commits = self.random.percent(75);
         let (model, transmitter) = (self.model.clone(), at.transmitter.clone());
         let connection = Arc::clone(&at.connection);
         self.call(at, async move {
-            model.lock().emission_called(txn);
+            model.lock().emission_called(txn, order);
             let mut transaction = Transaction::begin(&connection);
             let Ok(emission) = transmitter.emit_in(&mut transaction, event).await else { return };
             let_others_go_first().await;
@@ -142,9 +152,11 @@ impl World {
     }
 
     pub(crate) fn suspend(&mut self, at: &Living, caller: Caller) {
-        let transmitter = at.transmitter.clone();
+        let (model, transmitter) = (self.model.clone(), at.transmitter.clone());
         self.call(at, async move {
-            drop(transmitter.suspend_client(&caller.owner, None).await);
+            if transmitter.suspend_client(&caller.owner, None).await.is_ok() {
+                model.lock().hold_suspended(&caller.owner);
+            }
         });
     }
 
@@ -214,6 +226,7 @@ impl World {
             let reply = calls.poll(&caller, &id, request).await;
             drop(waits);
             let Ok(reply) = reply else { return };
+            model.lock().hold_acknowledged(&id, &done);
             model.lock().poll_answered(process, &id, &reply, arrives);
             if arrives {
                 let mut inboxes = inboxes.lock().unwrap();

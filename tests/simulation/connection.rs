@@ -371,9 +371,9 @@ impl WorkerStore for Connection {
     }
 
     async fn sweep(&self, request: SweepRequest) -> Result<Swept, StoreError> {
-        let told = request.clone();
+        let (told, now) = (request.clone(), self.clock.now());
         self.through("sweep", self.store.sweep(request), |model, result| {
-            model.swept(&told, result);
+            model.swept(&told, now, result);
         })
         .await
     }

@@ -20,6 +20,11 @@ impl World {
     pub(crate) fn epilogue(&mut self) {
         self.clear_up();
         self.pass(AFTERMATH);
+        let age = self.scene.config.held.age.saturating_add(self.scene.slack());
+        if age < LONGEST && self.random.percent(30) {
+            // What is held becomes too old.
+            self.pass(age);
+        }
         self.hold_limits();
         self.enable_all();
         let patience = self.scene.patience();
@@ -58,6 +63,10 @@ impl World {
 
     /// No stream holds more than it may.
     fn hold_limits(&self) {
+        if !self.scene.all_push {
+            // What other processes emit is looked at once an hour.
+            return;
+        }
         // What became too old by the clock that is behind.
         let aged = self.truth.now().before(self.scene.slack());
         let mut limits = self.scene.config.held;
@@ -78,7 +87,12 @@ impl World {
         let lapses = (lapse < LONGEST).then_some(lapse);
         let longest = times.into_iter().flatten().chain(lapses).max();
         let Some(longest) = longest else { return };
-        self.pass(longest.saturating_add(slack));
+        let longest = longest.saturating_add(slack);
+        if config.inactivity_timeout.is_none() && config.verification_interval.is_some() {
+            self.wait_for_verifications(longest);
+        } else {
+            self.pass(longest);
+        }
         let now = self.truth.now().before(slack);
         let verified = config.verification_interval.map(|interval| now.before(interval));
         self.model.lock().hold_upkeep(now.before(lapse), verified);
@@ -135,7 +149,10 @@ impl World {
 
     /// All receivers that poll fetch and acknowledge.
     fn fetch_all(&mut self) {
-        let habits = PollHabits { acks: 100, errors: 0, waits: 0, lost: 0, most: None };
+        self.poll_all(PollHabits { acks: 100, errors: 0, waits: 0, lost: 0, most: None });
+    }
+
+    fn poll_all(&mut self, habits: PollHabits) {
         for id in self.streams(|delivery, _| matches!(delivery, Delivery::Poll)) {
             if let Some(at) = self.any_process() {
                 self.poll(&at, &id, habits);
@@ -160,6 +177,16 @@ impl World {
         let waits = model.waiting_since(moment);
         let waits: Vec<_> = waits.map(|(jti, entry)| format!("{jti}: {entry:?}")).collect();
         model.break_promise(format!("P6: these never end: {waits:#?}"));
+    }
+
+    /// Receivers that poll wait for what the transmitter sends by itself.
+    fn wait_for_verifications(&mut self, time: Duration) {
+        let end = self.truth.now().after(time);
+        let habits = PollHabits { acks: 100, errors: 0, waits: 100, lost: 0, most: None };
+        while self.truth.now() < end && !self.is_broken() {
+            self.poll_all(habits);
+            self.pass(Duration::from_secs(24).max(time / 8));
+        }
     }
 
     /// The dead letters of each stream are those that died.

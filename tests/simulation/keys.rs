@@ -85,6 +85,13 @@ impl Keys {
         key.is_none_or(|key| key.published_until.is_some_and(|until| until <= at))
     }
 
+    /// Whether another key than that one has signed from one time to the other.
+    pub(crate) fn have_others_signed(&self, kid: &KeyId, from: Timestamp, to: Timestamp) -> bool {
+        let (keys, gone) = (self.key_set(), self.were_gone_since(from));
+        let other = |at| keys.current(at).is_some_and(|key| key.kid != *kid);
+        !gone && other(from) && other(to)
+    }
+
     fn key_set(&self) -> KeySet {
         KeySet::new(self.state().keys.clone()).unwrap()
     }

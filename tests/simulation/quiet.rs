@@ -38,7 +38,13 @@ impl World {
             return self.model.lock().forgive_waiting_polls();
         };
         self.model.lock().hold_waiting_polls(now, slowest, SOON);
-        if !works || self.model.lock().is_sending() || !self.is_something_due(slowest) {
+        let due = self.is_something_due(slowest);
+        let owed = self.model.lock().certainly_due(slowest, self.scene.config.pushes_per_stream);
+        if let Some(jti) = owed.filter(|_| !due) {
+            let broken = format!("P6: the store holds {jti} back, which may leave");
+            return self.model.lock().break_promise(broken);
+        }
+        if !works || self.model.lock().is_sending() || !due {
             self.owed_since = None;
         } else if now.since(*self.owed_since.get_or_insert(now)) > patience {
             self.model.lock().break_promise("a wake got lost: nobody pushes what is due");
@@ -48,7 +54,7 @@ impl World {
     /// Whether a process lives whose worker goes on.
     fn works_somewhere(&self) -> bool {
         let mut living = self.seats.iter().filter_map(|seat| seat.living.as_ref());
-        living.any(|living| !living.is_stopping())
+        living.any(|living| living.has_worker && !living.is_stopping())
     }
 
     /// The time by the clock that is furthest behind, and may have been set back since somebody

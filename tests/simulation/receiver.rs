@@ -195,7 +195,8 @@ impl Deliverer for Wire {
         let lately = now.before(Duration::from_secs(120));
         let verifiable =
             |kid: &_| self.keys.were_gone_since(lately) || !self.keys.is_retired(kid, lately);
-        let id = self.model.lock().request_started(self.process, now, &request, verifiable);
+        let others = |kid: &_| self.keys.have_others_signed(kid, lately, now);
+        let id = self.model.lock().request_started(self.process, now, &request, verifiable, others);
         let end = now.after(request.within);
         let mut under_way = UnderWay { wire: self, id, end, told: false };
         // Whatever its mood: a token that has run out convinces nobody.

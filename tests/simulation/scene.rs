@@ -16,6 +16,9 @@ use crate::rules::Rules;
 pub(crate) struct Scene {
     pub(crate) processes: usize,
     pub(crate) workers: Workers,
+    /// Whether all processes push, or the first does it for all. Whose loop is his own looks for
+    /// upkeep after what his process did, so all have one.
+    pub(crate) all_push: bool,
     pub(crate) clocks: Clocks,
     pub(crate) rules: Rules,
     pub(crate) config: Config,
@@ -64,6 +67,7 @@ impl Scene {
         Self {
             processes: random.pick(&[1, 2, 2, 3]),
             workers,
+            all_push: workers == Workers::Steps || random.percent(60),
             clocks: random.pick(&[Clocks::Agree, Clocks::Agree, Clocks::Agree, Clocks::Differ]),
             config: config(random, &rules, brisk),
             profile: profile(random),

@@ -83,6 +83,8 @@ pub(crate) struct Living {
     pub(crate) calls: ReceiverCalls,
     pub(crate) connection: Arc<Connection>,
     bell: Bell,
+    /// Whether it pushes, or leaves that to others.
+    pub(crate) has_worker: bool,
     stop: Arc<Mutex<Option<oneshot::Sender<()>>>>,
 }
 
@@ -223,11 +225,16 @@ impl World {
             transmitter: transmitter.clone(),
             connection,
             bell: bell.clone(),
+            has_worker: index == 0 || self.scene.all_push,
             stop: Arc::new(Mutex::new(Some(stop))),
         };
         let clock = seat.clock.clone();
+        let has_worker = living.has_worker;
         seat.living = Some(living);
         self.model.lock().note(|| format!("{process:?} starts"));
+        if !has_worker {
+            return;
+        }
         match self.scene.workers {
             Workers::Steps => {
                 // What others do, such a host learns only by looking.

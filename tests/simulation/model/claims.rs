@@ -1,6 +1,8 @@
 //! Claims and kept tokens (P1 to P5, P7).
 
-use ssf_transmitter::id::KeyId;
+use std::collections::BTreeSet;
+
+use ssf_transmitter::id::{Jti, KeyId};
 use ssf_transmitter::outbox::{KeptToken, Lane};
 use ssf_transmitter::store::{ClaimRequest, Claimed, Claims, KeepToken, Kept, StoreError, Tokens};
 use ssf_transmitter::stream::StreamStatus;
@@ -143,6 +145,29 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// An ordinary entry that may be pushed for certain at that time.
+    pub(crate) fn certainly_due(&self, now: Timestamp, most_per_stream: usize) -> Option<Jti> {
+        self.living().find_map(|(id, stream)| {
+            let rests = stream.health.rests(now) || stream.health.may_be_open(now);
+            let pushed = route(&stream.record.delivery).is_some();
+            if rests || !pushed || stream.record.status != StreamStatus::Enabled {
+                return None;
+            }
+            let waiting = self.waiting(id);
+            let held = waiting.iter().filter(|(_, entry)| entry.held_at(now)).count();
+            let control = waiting.iter().any(|(_, entry)| entry.lane.is_control());
+            if control || held >= most_per_stream || (held > 0 && stream.health.is_failing()) {
+                return None;
+            }
+            let mut keys = BTreeSet::new();
+            let heads = waiting.into_iter().filter(|(_, entry)| keys.insert(&entry.key));
+            let due = |(_, entry): &(&Jti, &Entry)| {
+                !entry.held_at(now) && entry.not_before.is_none_or(|at| at <= now)
+            };
+            heads.into_iter().find(due).map(|(jti, _)| jti.clone())
+        })
     }
 
     /// The control entries of a stream that may leave, in the order written.

@@ -15,10 +15,11 @@ use ssf_transmitter::transmitter::Emission as Emitted;
 use super::{Emission, Entry, FirstResult, Model, Stream};
 
 impl Model {
-    pub(crate) fn emission_called(&mut self, txn: Txn) {
+    /// `order` names what its SETs keep their order with: its user, or what the host says.
+    pub(crate) fn emission_called(&mut self, txn: Txn, order: String) {
         let called = self.next_moment();
         self.note(|| format!("{called} emit {txn}"));
-        self.emissions.insert(txn, Emission { called, returned: None });
+        self.emissions.insert(txn, Emission { called, returned: None, order });
     }
 
     /// From here on, what the emission wrote comes before all emissions that are called later.
@@ -73,6 +74,10 @@ impl Model {
             self.hold(same, || "P8: a repeated emission did not return the first result");
             return;
         }
+        let order = self.emissions.get(&append.txn).map(|emission| emission.order.clone());
+        let key = self.order_keys.entry(order.unwrap_or_default());
+        let same = *key.or_insert_with(|| append.order_key.clone()) == append.order_key;
+        self.hold(same, || format!("P4: {} has another order key than its like", append.txn));
         let takes = |model: &Self, entry: &NewEntry| {
             model.streams.get(&entry.stream_id).is_some_and(Stream::takes_entries)
         };

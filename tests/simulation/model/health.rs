@@ -135,6 +135,11 @@ impl Health {
         self.open.is_some_and(|(certain, _)| now < certain)
     }
 
+    /// Whether ordinary entries may have to wait.
+    pub(super) fn may_be_open(&self, now: Timestamp) -> bool {
+        self.open.is_some_and(|(_, possible)| now < possible)
+    }
+
     /// Whether it failed and has not worked since: then one entry goes alone, as the probe.
     pub(super) fn is_failing(&self) -> bool {
         self.open.is_some()

@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ssf_transmitter::id::{IdempotencyKey, Jti, OrderKey, Owner, StreamId, Txn};
+use ssf_transmitter::id::{IdempotencyKey, Jti, KeyId, OrderKey, Owner, StreamId, Txn};
 use ssf_transmitter::outbox::{KeptToken, Lane};
 use ssf_transmitter::store::{NewEntry, Totals};
 use ssf_transmitter::stream::StreamRecord;
@@ -51,6 +51,8 @@ pub(crate) struct Model {
     /// What became of all entries, counted here.
     pub(crate) totals: Totals,
     emissions: BTreeMap<Txn, Emission>,
+    /// The order keys of what is emitted, by user or what the host says.
+    order_keys: BTreeMap<String, OrderKey>,
     first_results: BTreeMap<IdempotencyKey, FirstResult>,
     suspended: BTreeSet<Owner>,
     /// The most pushes under way in one process: in all, to one host and to one stream.
@@ -67,6 +69,10 @@ pub(crate) struct Model {
     hindered: BTreeMap<(Process, StreamId), u32>,
     /// Tokens that were refused and replaced.
     renewed: BTreeSet<String>,
+    /// How long events go on after a removal.
+    grace: Duration,
+    /// How long dead letters and idempotency keys are kept.
+    kept: (Duration, Duration),
     /// After how long without activity a stream is paused, and how far a clock may be set back.
     inactivity: Duration,
     set_back: Duration,
@@ -143,6 +149,8 @@ pub(crate) struct Entry {
     hidden_until: Option<Timestamp>,
     /// Whether its receiver refused the key, so that another may sign it.
     anew: bool,
+    /// The key that was refused last.
+    refused: Option<KeyId>,
     /// Whether its receiver judged it before it died.
     judged: bool,
     /// Whether it is a dead letter no more, since it lives again under another `jti`.
@@ -214,6 +222,7 @@ struct FirstResult {
 struct Emission {
     called: u64,
     returned: Option<u64>,
+    order: String,
 }
 
 impl Shared {
@@ -226,6 +235,7 @@ impl Shared {
             entries: BTreeMap::new(),
             totals: Totals::default(),
             emissions: BTreeMap::new(),
+            order_keys: BTreeMap::new(),
             first_results: BTreeMap::new(),
             suspended: BTreeSet::new(),
             most_pushes: (config.pushes, config.pushes_per_host, config.pushes_per_stream),
@@ -235,6 +245,8 @@ impl Shared {
             asking: 0,
             hindered: BTreeMap::new(),
             renewed: BTreeSet::new(),
+            grace: config.removal_grace,
+            kept: (config.keep_dead_letters, config.keep_idempotency_keys),
             inactivity: config.inactivity_timeout.unwrap_or_default(),
             set_back: Duration::from_millis(2 * scene.most_ahead()),
             asked_until: Timestamp::default(),
@@ -389,6 +401,7 @@ impl Entry {
             unasked: false,
             hidden_until: None,
             anew: false,
+            refused: None,
             judged: false,
             renewed: false,
             redriven: false,

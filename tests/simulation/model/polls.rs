@@ -170,6 +170,19 @@ impl Model {
         hidden.map(|(_, entry)| entry.key.clone()).collect()
     }
 
+    /// P6: whatever a poll that was answered acknowledged or reported has ended.
+    pub(crate) fn hold_acknowledged(&mut self, id: &StreamId, done: &[Jti]) {
+        let waits = done.iter().find(|jti| {
+            let entry = self.entries.get(*jti);
+            entry.is_some_and(|entry| {
+                entry.stream == *id && entry.ended.is_none() && !entry.redriven
+            })
+        });
+        if let Some(jti) = waits.cloned() {
+            self.break_promise(format!("P6: {jti} was acknowledged and waits"));
+        }
+    }
+
     /// A reply leaves; `arrives` says whether the receiver gets it.
     pub(crate) fn poll_answered(
         &mut self,

@@ -105,7 +105,10 @@ impl Model {
                 entry.attempts += 1;
                 entry.judged = true;
                 entry.not_before = Some(*at);
-                entry.anew |= matches!(fate, Fate::SignAnew(_));
+                if matches!(fate, Fate::SignAnew(_)) {
+                    entry.anew = true;
+                    entry.refused = entry.tokens.last().map(|token| token.kid.clone());
+                }
             }
             Fate::Defer(at) => {
                 entry.waits_for_breaker = true;

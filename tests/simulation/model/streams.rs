@@ -132,7 +132,8 @@ impl Model {
         let started =
             record.status != stream.record.status && record.status == StreamStatus::Enabled;
         let raised = stream.record.generation != record.generation;
-        let moved = route(&stream.record.delivery) != route(&record.delivery);
+        let endpoint = |delivery| route(delivery).map(|(endpoint, _)| endpoint);
+        let elsewhere = endpoint(&stream.record.delivery) != endpoint(&record.delivery);
         if raised {
             stream.raised.push(Raised { generation: record.generation, by, over: false });
         }
@@ -146,7 +147,7 @@ impl Model {
         let ours = |entry: &&mut Entry| entry.stream == record.stream_id;
         self.entries.values_mut().filter(ours).for_each(|entry| entry.hidden_until = None);
         if let Some(stream) = self.streams.get_mut(&record.stream_id) {
-            if moved { stream.health.move_on() } else { stream.health.start_again() }
+            if elsewhere { stream.health.move_on() } else { stream.health.start_again() }
         }
         let waiting = self.entries.values_mut().filter(|entry| {
             entry.stream == record.stream_id
@@ -197,6 +198,7 @@ impl Model {
     ) {
         self.next_moment();
         let (Ok(()), Some(stream)) = (result, self.streams.get_mut(id)) else { return };
+        let at_once = matches!(change, SubjectChange::Remove(_));
         let all = stream.record.default_subjects == DefaultSubjects::All;
         if let SubjectChange::Add(subject) | SubjectChange::Remove(subject) = change {
             stream.leaving.remove(&subject.canonical());
@@ -219,6 +221,7 @@ impl Model {
             }
             _ => self.break_promise("an unknown change of subjects"),
         }
+        self.hold(!at_once || self.grace.is_zero(), || "SSF 1.0 9.3: a removal had no grace");
     }
 
     pub(crate) fn verification_asked(&mut self, id: &StreamId, state: String) {
@@ -324,6 +327,15 @@ impl Model {
 
     pub(crate) fn suspended(&mut self, owner: &Owner) {
         self.suspended.insert(owner.clone());
+    }
+
+    /// P10: once a receiver's suspension is done, no stream of his goes on until it is lifted.
+    pub(crate) fn hold_suspended(&mut self, owner: &Owner) {
+        let goes_on = self.living().any(|(_, stream)| {
+            stream.record.owner == *owner && stream.record.status == StreamStatus::Enabled
+        });
+        let suspended = self.suspended.contains(owner);
+        self.hold(!(goes_on && suspended), || "P10: a stream of a suspended receiver goes on");
     }
 
     pub(crate) fn resumed(&mut self, owner: &Owner) {

@@ -75,7 +75,18 @@ impl Model {
         self.streams.get(id).is_some_and(|stream| stream.active_at <= latest)
     }
 
-    pub(crate) fn swept(&mut self, request: &SweepRequest, result: &Result<Swept, StoreError>) {
+    /// `now` is the time of the call.
+    pub(crate) fn swept(
+        &mut self,
+        request: &SweepRequest,
+        now: Timestamp,
+        result: &Result<Swept, StoreError>,
+    ) {
+        let (letters, keys) = self.kept;
+        let latest = now.after(self.set_back);
+        let in_time = request.dead_before <= latest.before(letters)
+            && request.keys_before <= latest.before(keys);
+        self.hold(in_time, || format!("retention was to remove too much: {request:?}"));
         let moment = self.next_moment();
         self.note(|| format!("{moment} sweep {request:?} {result:?}"));
         let Ok(swept) = result else { return };

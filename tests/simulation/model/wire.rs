@@ -30,13 +30,15 @@ pub(super) struct Request {
 }
 
 impl Model {
-    /// A request begins. `verifiable` says whether receivers can verify what a key signed.
+    /// A request begins. `verifiable` says whether receivers can verify what a key signed, and
+    /// `other_signs` whether another has signed for a while.
     pub(crate) fn request_started(
         &mut self,
         by: Process,
         now: Timestamp,
         push: &PushRequest,
         verifiable: impl Fn(&KeyId) -> bool,
+        other_signs: impl Fn(&KeyId) -> bool,
     ) -> u64 {
         self.next_moment();
         self.last_request += 1;
@@ -62,6 +64,12 @@ impl Model {
         let kid = entry.and_then(|entry| entry.tokens.last()).map(|token| token.kid.clone());
         let known = kid.is_some_and(|kid| verifiable(&kid));
         self.hold(known, || format!("P2: nobody can verify {jti}"));
+        let refused = self.entries.get(&jti).and_then(|entry| {
+            let token = entry.tokens.last()?;
+            entry.refused.as_ref().filter(|kid| **kid == token.kid)
+        });
+        let again = refused.is_some_and(other_signs);
+        self.hold(!again, || format!("P2: the key that {jti} was refused for signed it again"));
         id
     }
 
