@@ -116,25 +116,29 @@ impl Receivers {
         // Taken before the next look, so that an emission in between is not missed.
         let place = self.core.wakes.poll_place(stream, waiting);
         let _waits = PollWaits::begin();
-        let mut now = now;
+        let (mut now, mut active_at) = (now, now);
         loop {
             let mark = self.store.change_mark();
             let Sets { reply, shown_at } = self.sets(caller, stream, most, now).await?;
             if !reply.sets.is_empty() {
                 return Ok(reply);
             }
-            // A receiver that waits is active: that is noted again while it waits.
-            let noted = self.core.config.inactivity_timeout.map(|timeout| now.after(timeout / 2));
+            // A receiver that waits is active: that is noted again while it waits, however often it
+            // looks meanwhile.
+            let timeout = self.core.config.inactivity_timeout;
+            let noted = timeout.map(|timeout| active_at.after(timeout / 2));
             let until = [noted, shown_at].into_iter().flatten().chain([deadline]).min();
             let until = until.unwrap_or(deadline);
             let look = self.change_on(&place, stream, mark, until).await;
             now = self.core.clock.now();
             match look {
                 Look::Again => {}
-                Look::TimeIsUp if until < deadline => {
-                    self.touch(&caller.owner, stream, now).await?;
-                }
+                Look::TimeIsUp if until < deadline => {}
                 Look::TimeIsUp | Look::NoMore => return Ok(PollReply::default()),
+            }
+            if noted.is_some_and(|noted| noted <= now) {
+                self.touch(&caller.owner, stream, now).await?;
+                active_at = now;
             }
         }
     }
@@ -193,6 +197,9 @@ impl Receivers {
         let hidden_until = self.core.config.visibility_window.map(|window| now.after(window));
         let kept =
             self.store.keep_polled(issuer, owner, stream, tokens.clone(), hidden_until).await?;
+        // What another poll was faster with is shown again when that one's time is over.
+        let lost = kept.iter().any(|kept| matches!(kept, Kept::Gone));
+        let shown_at = shown_at.into_iter().chain(hidden_until.filter(|_| lost)).min();
         let answered = tokens.into_iter().zip(kept).filter_map(|(asked, kept)| match kept {
             Kept::Token { token, .. } => Some((asked.jti, token.compact)),
             Kept::Gone => None,

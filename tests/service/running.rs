@@ -8,6 +8,7 @@ use ssf_transmitter::clock::{Clock, SystemClock};
 use ssf_transmitter::deliver::PushResponse;
 use ssf_transmitter::error::Error;
 use ssf_transmitter::id::Issuer;
+use ssf_transmitter::store::LetterFilter;
 use ssf_transmitter::stream::StreamStatus;
 use ssf_transmitter::transmitter::Transmitter;
 
@@ -173,4 +174,19 @@ fn without_a_deliverer_push_streams_wait() {
     let mut run = Task::start(transmitter.run(future::pending(), seconds(1), |_| ()));
     world.pass(seconds(10), &mut run);
     assert_eq!(world.totals().waiting, 1);
+}
+
+#[test]
+fn a_redrive_wakes_it() {
+    let world = World::new();
+    let stream = world.push_stream(ONE);
+    let refusal = PushResponse::new(400).with_body(r#"{"err":"invalid_request"}"#);
+    world.receiver.then(ONE, Ok(refusal));
+    let mut run = world.running();
+    world.emit("user", "a");
+    run.step();
+    assert_eq!((world.sent().len(), world.totals().dead), (1, 1));
+    ready(world.transmitter.redrive(&stream, LetterFilter::default())).unwrap();
+    run.step();
+    assert_eq!((world.sent().len(), world.totals().delivered), (2, 1));
 }

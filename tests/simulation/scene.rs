@@ -64,12 +64,18 @@ impl Scene {
         let rules = if brisk { Rules::BRISK } else { Rules::USUAL };
         let wishes: &[u64] =
             if brisk { &[0, 1, 7, 20, 60] } else { &[0, 1, 7, 20, 60, 900, 100_000] };
+        let clocks = random.pick(&[Clocks::Agree, Clocks::Agree, Clocks::Agree, Clocks::Differ]);
+        let mut config = config(random, &rules, brisk);
+        if clocks == Clocks::Differ {
+            // By the one clock a receiver is there, by the other it has been gone for minutes.
+            config.inactivity_timeout = None;
+        }
         Self {
             processes: random.pick(&[1, 2, 2, 3]),
             workers,
             all_push: workers == Workers::Steps || random.percent(60),
-            clocks: random.pick(&[Clocks::Agree, Clocks::Agree, Clocks::Agree, Clocks::Differ]),
-            config: config(random, &rules, brisk),
+            clocks,
+            config,
             profile: profile(random),
             rules,
             tells,
@@ -143,6 +149,7 @@ fn config(random: &Random, rules: &Rules, brisk: bool) -> Config {
         0 => None,
         seconds => Some(Duration::from_secs(seconds)),
     };
+    config.poll_timeout = Duration::from_secs(random.pick(&[25, 25, 150]));
     config.visibility_window = seconds(&[0, 5, 30]);
     config.removal_grace = seconds(&[0, 0, 20, 300]).unwrap_or_default();
     config.verification_interval = seconds(if brisk { &[0, 0, 45] } else { &[0, 0, 90, 1_800] });

@@ -69,6 +69,8 @@ pub(crate) struct Model {
     hindered: BTreeMap<(Process, StreamId), u32>,
     /// Tokens that were refused and replaced.
     renewed: BTreeSet<String>,
+    /// Whether no line to the store breaks or dawdles.
+    lines_hold: bool,
     /// How long events go on after a removal.
     grace: Duration,
     /// How long dead letters and idempotency keys are kept.
@@ -245,6 +247,7 @@ impl Shared {
             asking: 0,
             hindered: BTreeMap::new(),
             renewed: BTreeSet::new(),
+            lines_hold: !scene.breaks_lines(),
             grace: config.removal_grace,
             kept: (config.keep_dead_letters, config.keep_idempotency_keys),
             inactivity: config.inactivity_timeout.unwrap_or_default(),

@@ -15,7 +15,9 @@ use crate::rules::may_leave;
 #[derive(Debug)]
 pub(super) struct Poll {
     by: Process,
-    stream: StreamId,
+    pub(super) stream: StreamId,
+    /// Whether its receiver was noted as active since it began.
+    pub(super) touched: bool,
     /// Since when there has been something for it.
     owed_since: Option<Timestamp>,
 }
@@ -30,7 +32,7 @@ impl Polling {
     pub(crate) fn begin(model: &Shared, by: Process, stream: &StreamId) -> Self {
         let mut state = model.lock();
         let number = state.next_moment();
-        let poll = Poll { by, stream: stream.clone(), owed_since: None };
+        let poll = Poll { by, stream: stream.clone(), touched: false, owed_since: None };
         state.polls.insert(number, poll);
         drop(state);
         Self { model: model.clone(), number }

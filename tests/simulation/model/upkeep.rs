@@ -11,7 +11,7 @@ use ssf_transmitter::stream::StreamStatus;
 use ssf_transmitter::timestamp::Timestamp;
 
 use super::streams::route;
-use super::{End, Entry, Model, Stream};
+use super::{Clocks, End, Entry, Model, Stream};
 
 /// Why a stream is paused whose receiver is gone, as far as it is always the same.
 pub(super) const INACTIVE: &str = "no activity for ";
@@ -20,6 +20,8 @@ impl Model {
     pub(crate) fn touched(&mut self, activity: &Activity, result: &Result<(), StoreError>) {
         if let (Ok(()), Some(stream)) = (result, self.streams.get_mut(&activity.stream_id)) {
             stream.active_at = stream.active_at.max(activity.at);
+            let ours = self.polls.values_mut().filter(|poll| poll.stream == activity.stream_id);
+            ours.for_each(|poll| poll.touched = true);
         }
     }
 
@@ -72,7 +74,10 @@ impl Model {
     /// that may have been set back since somebody looked.
     pub(super) fn is_idle(&self, id: &StreamId, now: Timestamp) -> bool {
         let latest = now.after(self.set_back).before(self.inactivity);
+        // Whoever waits is there; only a line that dawdles keeps that from being known.
+        let waits = self.polls.values().any(|poll| poll.stream == *id && poll.touched);
         self.streams.get(id).is_some_and(|stream| stream.active_at <= latest)
+            && !(waits && self.lines_hold && self.clocks == Clocks::Agree)
     }
 
     /// `now` is the time of the call.
