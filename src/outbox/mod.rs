@@ -7,6 +7,7 @@
 mod backoff;
 mod dead;
 mod decide;
+mod due;
 mod echo;
 mod entry;
 mod health;
@@ -20,6 +21,7 @@ mod policy;
 pub use backoff::{Backoff, Jitter};
 pub use dead::{DeadLetterKind, DeadLetterReason, Revival, revival};
 pub use decide::{Attempt, Decision, Fate, StreamReport, decide};
+pub(crate) use due::{Backlog, Due, Sender, Waiting};
 pub(crate) use echo::Echo;
 pub use entry::{Fence, KeptToken, Lane, PollError, may_leave};
 pub use health::{Breaker, BreakerPolicy, Health, RoundTrip, StreamError, Verdict};

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use super::schedule::Due;
 use crate::id::{Jti, KeyId, OrderKey};
-use crate::outbox::{Happening, KeptToken, Lane, Life, Signature, Step};
+use crate::outbox::{self, Due, Happening, KeptToken, Lane, Life, Signature, Step, Waiting};
 use crate::set::SetBody;
 use crate::store::{DeadLetter, NewControl, Tokens};
 use crate::timestamp::Timestamp;
@@ -248,24 +247,6 @@ impl Backlog {
         std::mem::take(self).entries.len() as u64
     }
 
-    /// The first control entries that may leave, the older first: the stream-updated SETs keep their
-    /// order, and the verification goes in line with them.
-    pub(super) fn control_fronts(
-        &self,
-        may_leave: impl Fn(Lane) -> bool,
-    ) -> impl Iterator<Item = &Entry> {
-        let update = self.updates.first().copied().filter(|_| may_leave(Lane::StreamUpdated));
-        let verification = self.verification.filter(|_| may_leave(Lane::Verification));
-        let mut fronts = [update, verification];
-        fronts.sort_unstable();
-        fronts.into_iter().flatten().filter_map(|number| self.entry(number))
-    }
-
-    /// Whether there is a head that was never tried.
-    pub(super) fn has_untried(&self) -> bool {
-        !self.heads_at_once.is_empty()
-    }
-
     /// When the first head of an order key can be claimed.
     pub(super) fn heads_due(&self) -> Due {
         match self.heads_later.first() {
@@ -297,16 +278,6 @@ impl Backlog {
     pub(super) fn first_signed(&self, keys: &[KeyId]) -> Option<&Entry> {
         let firsts = keys.iter().filter_map(|key| self.signed.get(key)?.first());
         self.entry(firsts.min()?.1)
-    }
-
-    /// When fewer than `most` ordinary entries are held.
-    pub(super) fn ordinary_free(&self, most: usize) -> Due {
-        free(&self.leases, most)
-    }
-
-    /// When no control entry is held.
-    pub(super) fn control_free(&self) -> Due {
-        free(&self.control_leases, 1)
     }
 
     /// Lets an entry live on in another state.
@@ -388,6 +359,38 @@ impl Backlog {
     }
 }
 
+impl outbox::Backlog for Backlog {
+    type Entry = Entry;
+
+    fn control_fronts(&self) -> impl Iterator<Item = &Entry> {
+        let mut fronts = [self.updates.first().copied(), self.verification];
+        fronts.sort_unstable();
+        fronts.into_iter().flatten().filter_map(|number| self.entry(number))
+    }
+
+    fn control_free(&self) -> Due {
+        free(&self.control_leases, 1)
+    }
+
+    fn ordinary_free(&self, most: usize) -> Due {
+        free(&self.leases, most)
+    }
+
+    fn has_untried(&self) -> bool {
+        !self.heads_at_once.is_empty()
+    }
+}
+
+impl Waiting for Entry {
+    fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    fn life(&self) -> Life {
+        self.life
+    }
+}
+
 impl Entry {
     fn new(jti: Jti, lane: Lane, body: SetBody, now: Timestamp) -> Self {
         Self {
@@ -424,11 +427,6 @@ impl Entry {
     /// The same for an ordinary entry.
     fn signed_by(&self) -> Option<&KeyId> {
         self.kept_by().filter(|_| self.order_key.is_some())
-    }
-
-    /// Where it is in its life.
-    pub(super) fn life(&self) -> Life {
-        self.life
     }
 
     /// The size of its claims.

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use super::interest::takes_entries;
-use super::schedule::Due;
 use super::state::IssuerState;
 use super::stream::{Stream, Turn};
 use crate::id::{Issuer, Owner, StreamId};
+use crate::outbox::Due;
 use crate::routing::Interest;
 use crate::store::{
     Backlog, DeadLetter, LetterQuery, OperatorStore, Redrive, RedriveLetter, Redriven, StoreError,

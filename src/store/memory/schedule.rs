@@ -4,43 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::id::StreamId;
-use crate::outbox::Pace;
+use crate::outbox::{Due, Pace};
 use crate::timestamp::Timestamp;
-
-/// When something can be claimed. The earlier of two is their `min`; what waits for both, their
-/// `max`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Due {
-    /// Whatever the time is.
-    AtOnce,
-    /// From that time on.
-    At(Timestamp),
-    /// Not before something changes.
-    Never,
-}
-
-impl Due {
-    /// Whether the time has come.
-    pub(super) fn has_come(self, now: Timestamp) -> bool {
-        self <= Self::At(now)
-    }
-
-    /// The time meant, as it is `now`.
-    pub(super) fn time(self, now: Timestamp) -> Option<Timestamp> {
-        match self {
-            Self::AtOnce => Some(now),
-            Self::At(at) => Some(at.max(now)),
-            Self::Never => None,
-        }
-    }
-}
-
-impl From<Option<Timestamp>> for Due {
-    /// No time to wait for means at once.
-    fn from(not_before: Option<Timestamp>) -> Self {
-        not_before.map_or(Self::AtOnce, Self::At)
-    }
-}
 
 /// What decides which places a push of a stream takes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

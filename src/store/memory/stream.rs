@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::backlog::{Backlog, Entry};
-use super::schedule::{Due, Line};
+use super::schedule::Line;
 use crate::id::{Jti, OrderKey};
 use crate::outbox::{
-    Breaker, DeadLetterReason, Discard, End, Fence, Happening, Health, Held, Lane, RoundTrip, Step,
-    holds, may_leave,
+    Breaker, DeadLetterReason, Discard, Due, End, Fence, Happening, Health, Held, Lane, RoundTrip,
+    Sender, Step, Waiting, holds, may_leave,
 };
 use crate::protocol::More;
 use crate::set::SetBody;
@@ -114,11 +114,6 @@ impl Stream {
     /// What became of its entries.
     pub(super) fn totals(&self) -> Totals {
         Totals { waiting: self.backlog.len() as u64, ..self.totals }
-    }
-
-    /// Whether entries of that lane may leave now.
-    pub(super) fn may_leave(&self, lane: Lane) -> bool {
-        may_leave(self.record.status, self.record.status_set_by, lane)
     }
 
     pub(super) fn is_push(&self) -> bool {
@@ -228,12 +223,23 @@ impl Stream {
         }
     }
 
+    /// What of it decides when it is due.
+    fn sender(&self) -> Sender<'_, Backlog> {
+        Sender {
+            pushed: self.is_push(),
+            status: self.record.status,
+            set_by: self.record.status_set_by,
+            health: &self.health,
+            backlog: &self.backlog,
+        }
+    }
+
     /// When the next of these entries can be claimed, if at most `most_held` ordinary ones are held
     /// at once.
     pub(super) fn due(&self, turn: Turn, most_held: usize) -> Due {
         match turn {
-            Turn::Control => self.control_due(|_| true),
-            Turn::Ordinary => self.ordinary_due(most_held, self.backlog.heads_due()),
+            Turn::Control => self.sender().control_due(|_| true),
+            Turn::Ordinary => self.sender().ordinary_due(most_held, self.backlog.heads_due()),
         }
     }
 
@@ -244,21 +250,21 @@ impl Stream {
             (_, Tokens::Any) => self.due(turn, most_held),
             (Turn::Control, Tokens::SignedBy(_)) => {
                 let signed = |entry: &Entry| entry.is_signed_as(&request.tokens);
-                match self.next_control(request.now) {
+                match self.sender().next_control(request.now) {
                     Some(next) if !signed(next) => Due::Never,
-                    Some(_) | None => self.control_due(signed),
+                    Some(_) | None => self.sender().control_due(signed),
                 }
             }
             // A control entry whose turn it is is not overtaken, though no key can sign it.
             (Turn::Ordinary, Tokens::SignedBy(_))
-                if self.control_due(|_| true).has_come(request.now) =>
+                if self.sender().control_due(|_| true).has_come(request.now) =>
             {
                 Due::Never
             }
             (Turn::Ordinary, Tokens::SignedBy(keys)) => {
                 let first = self.backlog.first_signed(keys);
                 let due = first.map_or(Due::Never, |entry| entry.life().due().into());
-                self.ordinary_due(most_held, due)
+                self.sender().ordinary_due(most_held, due)
             }
         }
     }
@@ -270,7 +276,7 @@ impl Stream {
             return None;
         }
         match (turn, &request.tokens) {
-            (Turn::Control, _) => self.next_control(now),
+            (Turn::Control, _) => self.sender().next_control(now),
             (Turn::Ordinary, Tokens::SignedBy(keys)) => self.backlog.first_signed(keys),
             (Turn::Ordinary, Tokens::Any) => match self.health.breaker(now) {
                 Breaker::Closed => self.backlog.next_head(now),
@@ -362,64 +368,6 @@ impl Stream {
         let Some((token, replaced)) = kept else { return Kept::Gone };
         self.totals.tokens_replaced += u64::from(replaced);
         Kept::Token { token, route: Arc::clone(&self.route) }
-    }
-
-    /// The first control entries of either kind that may leave, the older first.
-    fn control_fronts(&self) -> impl Iterator<Item = &Entry> {
-        self.backlog.control_fronts(|lane| self.may_leave(lane))
-    }
-
-    /// The control entry whose turn it is: one that waits does not hold up one of the other kind.
-    fn next_control(&self, now: Timestamp) -> Option<&Entry> {
-        self.control_fronts().find(|entry| self.turn_of_control(entry).has_come(now))
-    }
-
-    /// When it is a control entry's turn. It waits for the breaker only once it failed with the
-    /// stream: then it may be the probe again. A verification leaves that to an ordinary entry, if
-    /// there is one that was never tried.
-    fn turn_of_control(&self, entry: &Entry) -> Due {
-        let life = entry.life();
-        let own = Due::from(life.due());
-        let Some(breaker) = self.health.open_until.filter(|_| life.failed_with_stream) else {
-            return own;
-        };
-        let untried = self.may_leave(Lane::Ordinary) && self.backlog.has_untried();
-        if entry.lane == Lane::Verification && untried {
-            return Due::Never;
-        }
-        own.max(Due::At(breaker)).max(self.backlog.ordinary_free(1))
-    }
-
-    /// When one of those control entries can be claimed.
-    fn control_due(&self, of: impl Fn(&Entry) -> bool) -> Due {
-        let turns = self.control_fronts().filter(|entry| self.is_push() && of(entry));
-        let first = turns.map(|entry| self.turn_of_control(entry)).min();
-        first
-            .unwrap_or(Due::Never)
-            .max(self.backlog.control_free())
-            .max(self.health.not_before.into())
-    }
-
-    /// When ordinary entries overtake no announcement: one that failed with the stream is the first
-    /// that the receiver gets when it is back.
-    fn announced(&self) -> Due {
-        let mut fronts = self.control_fronts();
-        let update = fronts.find(|entry| entry.lane == Lane::StreamUpdated);
-        update.filter(|entry| entry.life().failed_with_stream).and_then(|e| e.life().due()).into()
-    }
-
-    /// When a head of an order key that is due then can be claimed.
-    fn ordinary_due(&self, most_held: usize, head: Due) -> Due {
-        if !self.is_push() || !self.may_leave(Lane::Ordinary) {
-            return Due::Never;
-        }
-        // Once the breaker has opened, one entry goes alone, as the probe.
-        let most_held = self.health.open_until.map_or(most_held, |_| most_held.min(1));
-        head.max(self.backlog.ordinary_free(most_held))
-            // What a control entry announces, the receiver learns before all that comes after it.
-            .max(self.backlog.control_free())
-            .max(self.announced())
-            .max(self.health.ordinary_from().into())
     }
 }
 

@@ -6,11 +6,11 @@ use std::ops::Bound;
 use async_trait::async_trait;
 
 use super::MemoryStore;
-use super::schedule::{Due, Line};
+use super::schedule::Line;
 use super::state::{IssuerState, overdue};
 use super::stream::Turn;
 use crate::id::{Issuer, StreamId};
-use crate::outbox::{Fence, Happening, Held, Verdict};
+use crate::outbox::{Due, Fence, Happening, Held, Verdict};
 use crate::store::{
     ClaimRequest, Claimed, Claims, GiveUpHeld, HealthChange, HeldStream, KeepToken, Kept, Overdue,
     SettleBatch, SettleReport, Settled, Settlement, StoreError, SweepRequest, Swept, WorkerStore,
