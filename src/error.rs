@@ -65,9 +65,13 @@ impl Error {
                 | KeyError::Unavailable(_),
             )
             | Self::Secrets(SecretBoxError::Unavailable(_)) => Refusal::Unavailable(UNAVAILABLE),
-            // No request of a receiver redrives dead letters, which a disabled stream refuses.
+            // No request of a receiver emits an event, nor redrives dead letters, which a disabled
+            // stream refuses.
             Self::Store(
-                StoreError::Corrupt(_) | StoreError::IdTaken | StoreError::StreamDisabled,
+                StoreError::Corrupt(_)
+                | StoreError::FanOut { .. }
+                | StoreError::IdTaken
+                | StoreError::StreamDisabled,
             )
             | Self::Keys(KeyError::UnknownKey(_))
             | Self::Secrets(

@@ -7,7 +7,7 @@ use crate::id::IdentityId;
 use crate::lifecycle::{Mode, Report};
 
 /// How many reports one transaction takes. An import holds no more than these.
-pub const BATCH: usize = 256;
+pub const BATCH: usize = 1_000;
 
 /// An import under way. What was committed stays when it is dropped; to repeat it from the start is
 /// safe: what is known already fires nothing.

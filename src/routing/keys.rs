@@ -48,9 +48,9 @@ pub struct Key([u8; 16]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rule {
-    /// [`includes`](super::includes): asked of what was added.
+    /// [`includes`]: asked of what was added.
     Includes,
-    /// [`excludes`](super::excludes): asked of what was removed.
+    /// [`excludes`]: asked of what was removed.
     Excludes,
 }
 

@@ -20,7 +20,8 @@
 //! 6. [`StoreError::Unavailable`] means that the call may be repeated; an unclear commit is safe to
 //!    repeat for every call but [`ReceiverStore::create_stream`] and [`Outbox::append`], which has
 //!    idempotency keys for that.
-//! 7. The order of entries is the order in which their [`Outbox::append`] committed.
+//! 7. The order of entries is the order in which their [`Outbox::append`] committed. Those whose
+//!    appends overlapped in time may stand in any order.
 //! 8. Secrets are stored and returned, never printed: no `Debug` form shows them.
 //!
 #![doc = include_str!("../../docs/implementing-a-store.md")]
@@ -30,6 +31,12 @@ mod emission;
 mod forward;
 mod identities;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod sql;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 
 use std::fmt;
 
@@ -54,6 +61,8 @@ pub use identities::{
     Committed, FailedEvent, IdentityCommit, IdentityRead, IdentityRecord, IdentityStore,
     IdentityWrite, StoredConditions,
 };
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use sql::SqlStore;
 
 /// Why a store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +92,14 @@ pub enum StoreError {
     /// The identifier is taken; draw another.
     #[error("the identifier is taken")]
     IdTaken,
+    /// The event is for more streams than one transaction of this store takes.
+    #[error("the event is for {streams} streams, and one transaction takes {most}")]
+    FanOut {
+        /// How many streams want it.
+        streams: usize,
+        /// How many entries one transaction takes.
+        most: usize,
+    },
     /// The store is out of reach or overloaded; the same call may work later.
     #[error("the store is not available")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),

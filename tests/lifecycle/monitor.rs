@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use ssf_transmitter::Secret;
 use ssf_transmitter::id::{IdentityId, Issuer};
 use ssf_transmitter::lifecycle::{Conditions, DigestKey, Mode, Report};
-use ssf_transmitter::monitor::{IdentityMonitor, MonitorError, Outcome, Retried};
+use ssf_transmitter::monitor::{BATCH, IdentityMonitor, MonitorError, Outcome, Retried};
 use ssf_transmitter::routing::{Explanation, StoppedBy};
 use ssf_transmitter::store::{IdentityStore, StoreError};
 use ssf_transmitter::testkit::block_on;
@@ -273,28 +273,31 @@ fn an_import_keeps_the_order_of_one_identity_and_commits_in_batches() {
 
     let commits = || world.store.commits.load(Ordering::SeqCst);
     let before = commits();
-    let ids: Vec<_> = (0..1_000).map(|n| format!("n{n}")).collect();
+    let ids: Vec<_> = (0..=3 * BATCH).map(|n| format!("n{n}")).collect();
     let many: Vec<_> = ids.iter().map(|id| (id.as_str(), "here")).collect();
-    assert_eq!(imported(&world, Mode::Baseline, &many).0, 1_000);
+    assert_eq!(imported(&world, Mode::Baseline, &many).0, 3 * BATCH as u64 + 1);
     assert_eq!(commits() - before, 4);
 }
 
 #[test]
 fn an_import_that_broke_off_is_repeated_and_fires_once() {
     let world = World::new(&[enters("left", "gone")]);
-    let ids: Vec<_> = (0..600).map(|n| format!("n{n}")).collect();
+    let (read, all) = (BATCH + 100, 2 * BATCH);
+    let ids: Vec<_> = (0..all).map(|n| format!("n{n}")).collect();
     let lines = |s: &'static str| ids.iter().map(move |id| (id.as_str(), s)).collect::<Vec<_>>();
     imported(&world, Mode::Baseline, &lines("here"));
     let mut broken = world.monitor.import(Mode::Changes);
     block_on(async {
-        for (id, s) in &lines("gone")[..400] {
+        for (id, s) in &lines("gone")[..read] {
             broken.push(report(id, json!({"id": id, "s": s}))).await.unwrap();
         }
     });
-    assert_eq!(broken.progress().recorded, 256);
+    let committed = BATCH as u64;
+    assert_eq!(broken.progress().recorded, committed);
     drop(broken);
-    assert_eq!(imported(&world, Mode::Changes, &lines("gone")), (344, 256, 344));
-    assert_eq!(world.events().len(), 600);
+    let left = all as u64 - committed;
+    assert_eq!(imported(&world, Mode::Changes, &lines("gone")), (left, committed, left));
+    assert_eq!(world.events().len(), all);
 }
 
 #[test]
