@@ -1,5 +1,5 @@
 //! The example transmitter: the library's router mounted in axum, with an admin API beside it.
-//! Not a product: receivers are given by flags, and the store is in memory.
+//! Not a product: receivers are given by flags.
 
 mod adapter;
 mod tls;
@@ -37,7 +37,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let scheme = if tls_cert.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{}", listener.local_addr()?);
 
-    let (transmitter, monitor) = example_host::transmitter(&flags, &url)?;
+    let (transmitter, monitor) = example_host::transmitter(&flags, &url).await?;
     let router = example_host::router(&transmitter, &flags)?;
     let app = App::new(router, Admin::of(&transmitter, &monitor, &flags)?);
     let service = adapter::service(app);

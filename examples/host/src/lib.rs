@@ -14,6 +14,7 @@ mod import;
 mod keyfile;
 mod letters;
 mod run;
+mod store;
 mod telemetry;
 
 pub use access::router;
@@ -22,3 +23,4 @@ pub use app::App;
 pub use body::read;
 pub use flags::{Flags, Receiver};
 pub use run::{GRACE, Stop, run, transmitter};
+pub use store::Kept;

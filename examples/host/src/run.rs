@@ -4,14 +4,11 @@ use std::error::Error;
 use std::future::pending;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ssf_transmitter::id::Issuer;
 use ssf_transmitter::monitor::IdentityMonitor;
-use ssf_transmitter::{
-    Config, EgressPolicy, MemoryStore, PushClient, TokioClock, Transmitter, Worker,
-};
+use ssf_transmitter::{Config, EgressPolicy, PushClient, TokioClock, Transmitter, Worker};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -28,8 +25,8 @@ pub type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// issuer, if they name none, is `url`. From here on there is a log.
 ///
 /// # Errors
-/// When a file cannot be read or a flag contradicts another.
-pub fn transmitter(
+/// When a file cannot be read, the store cannot be opened, or a flag contradicts another.
+pub async fn transmitter(
     flags: &Flags,
     url: &str,
 ) -> Result<(Transmitter, IdentityMonitor), Box<dyn Error>> {
@@ -54,20 +51,23 @@ pub fn transmitter(
     config.held = flags.held();
     config.lease = flags.lease;
     config.push_deadline = flags.push_deadline;
+    let margin = flags.lease.saturating_sub(flags.push_deadline);
+    config.clock_difference = flags.store.clock_difference(margin);
 
     let issuer = match &flags.issuer {
         Some(issuer) => issuer.clone(),
         None => Issuer::parse(url)?,
     };
-    let keys = keyfile::load(flags.signing_key.as_deref())?;
-    let store = Arc::new(MemoryStore::new());
-    let transmitter = Transmitter::builder(issuer, Arc::clone(&store), keys)
+    let signing_key = flags.store.signing_key(flags.signing_key.as_deref())?;
+    let (streams, identities) = flags.store.open(config.clock_difference).await?;
+    let keys = keyfile::load(signing_key.as_deref())?;
+    let transmitter = Transmitter::builder(issuer, streams, keys)
         .with_clock(TokioClock)
         .with_deliverer(client.build()?)
         .with_config(config)
         .with_profile(flags.profile())
         .build()?;
-    let monitor = IdentityMonitor::new(transmitter.clone(), store);
+    let monitor = IdentityMonitor::new(transmitter.clone(), identities);
     Ok((transmitter, monitor))
 }
 

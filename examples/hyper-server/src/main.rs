@@ -1,5 +1,5 @@
 //! An example transmitter: the library's router over bare hyper, with an admin API beside it.
-//! Not a product: receivers are given by flags, and the store is in memory.
+//! Not a product: receivers are given by flags.
 
 mod adapter;
 
@@ -15,7 +15,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(flags.listen).await?;
     let url = format!("http://{}", listener.local_addr()?);
 
-    let (transmitter, monitor) = example_host::transmitter(&flags, &url)?;
+    let (transmitter, monitor) = example_host::transmitter(&flags, &url).await?;
     let router = example_host::router(&transmitter, &flags)?;
     let app = App::new(router, Admin::of(&transmitter, &monitor, &flags)?);
 
