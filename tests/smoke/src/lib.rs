@@ -30,8 +30,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// # Panics
 /// When something is not as it should be.
 pub async fn run(program: &str) {
+    run_with(program, &[]).await;
+}
+
+/// The same with more flags, over a store that holds nothing yet.
+///
+/// # Panics
+/// When something is not as it should be.
+pub async fn run_with(program: &str, flags: &[&str]) {
     let walk = async {
-        let server = Server::start(program, &[]).await;
+        let server = Server::start(program, flags).await;
         let receiver = server.client("t0ken");
         let operator = server.client("adm1n");
         it_says_where_everything_is(&server, &receiver).await;
