@@ -96,7 +96,7 @@ macro_rules! beside_heads {
     };
 }
 
-const LOOK: &str = concat!(
+pub(in crate::store) const LOOK: &str = concat!(
     of_streams!("0", "h.place = 1 AND h.due IS NULL ORDER BY h.seq LIMIT $2"),
     " UNION ALL ",
     of_streams!("1", "h.place = 1 AND h.due IS NOT NULL ORDER BY h.due, h.seq LIMIT $2"),
@@ -106,7 +106,7 @@ const LOOK: &str = concat!(
 
 /// The same, of the heads only those whose kept token is signed by certain keys. Of those that
 /// somebody held last, there are as many as pushes are under way.
-const LOOK_SIGNED: &str = concat!(
+pub(in crate::store) const LOOK_SIGNED: &str = concat!(
     of_keys!("0", "h.signed = 1 AND h.kid = k.kid AND h.due IS NULL ORDER BY h.seq LIMIT $2"),
     " UNION ALL ",
     of_keys!(
@@ -286,37 +286,5 @@ impl Head {
                     && self.kid.as_ref().is_some_and(|kid| keys.contains(kid))
             }
         }
-    }
-}
-
-#[cfg(all(test, feature = "sqlite"))]
-mod tests {
-    use super::*;
-    use crate::store::sql::{Access, Database};
-    use crate::store::sqlite::{SqliteOptions, SqliteStore};
-
-    // Worker 4: SQLite, too, finds each kind by an index that leads to it.
-    #[tokio::test]
-    async fn each_kind_is_found_by_an_index_of_its_own() {
-        let folder = std::env::temp_dir().join(format!("ssf-look-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let options = SqliteOptions::default();
-        let store = SqliteStore::open(folder.join("look.db"), options).await.unwrap();
-        let mut session = store.database.begin(Access::Read).await.unwrap();
-        for look in [LOOK, LOOK_SIGNED] {
-            let explain: &'static str = Box::leak(format!("EXPLAIN QUERY PLAN {look}").into());
-            let arguments = ["[]".into(), 1.into(), 1.into(), "[]".into()];
-            let plan = session.rows(explain, &arguments).await.unwrap();
-            let steps = plan.iter().map(|row| row.text(3).unwrap());
-            let heads: Vec<_> = steps.filter(|step| step.starts_with("SEARCH h")).collect();
-            assert!(heads.len() >= 5, "{plan:?}");
-            // All but those of leases, which is of nothing else, lead further than to the stream.
-            let led = |step: &&&str| step.contains(" AND ") || step.contains("ssf_entries_8 ");
-            let astray: Vec<_> = heads.iter().filter(|step| !led(step)).collect();
-            assert!(astray.is_empty(), "{astray:?}");
-        }
-        drop(session);
-        store.close().await;
-        std::fs::remove_dir_all(folder).unwrap();
     }
 }

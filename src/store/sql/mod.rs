@@ -41,6 +41,8 @@ mod within;
 use std::fmt;
 
 use self::faces::SqlOutbox;
+#[cfg(all(test, feature = "sqlite"))]
+pub(in crate::store) use self::look::{LOOK, LOOK_SIGNED};
 use crate::store::{Outbox, StreamStore};
 
 pub use self::migrate::{Migration, SchemaError};

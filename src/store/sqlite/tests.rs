@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::sql::Value;
+use crate::store::sql::{LOOK, LOOK_SIGNED, Value};
 
 /// A folder that is removed with its last user.
 struct Folder(std::path::PathBuf);
@@ -119,4 +119,24 @@ async fn values_come_back() {
     let rows = read.rows(rows, &[r#"[["x", 1], [null, 2]]"#.into()]).await.unwrap();
     assert_eq!((rows[0].text(0).unwrap(), rows[0].int(1).unwrap()), ("x", 1));
     assert_eq!((rows[1].opt_text(0).unwrap(), rows[1].int(2).unwrap()), (None, 1));
+}
+
+// Worker 4: SQLite, too, finds each kind by an index that leads to it.
+#[tokio::test]
+async fn each_kind_of_entry_is_found_by_an_index_of_its_own() {
+    let folder = Folder::new("look");
+    let store = folder.open().await.unwrap();
+    let mut session = store.database.begin(Access::Read).await.unwrap();
+    for look in [LOOK, LOOK_SIGNED] {
+        let explain: &'static str = Box::leak(format!("EXPLAIN QUERY PLAN {look}").into());
+        let arguments = ["[]".into(), 1.into(), 1.into(), "[]".into()];
+        let plan = session.rows(explain, &arguments).await.unwrap();
+        let steps = plan.iter().map(|row| row.text(3).unwrap());
+        let heads: Vec<_> = steps.filter(|step| step.starts_with("SEARCH h")).collect();
+        assert!(heads.len() >= 5, "{plan:?}");
+        // All but those of leases, which is of nothing else, lead further than to the stream.
+        let led = |step: &&&str| step.contains(" AND ") || step.contains("ssf_entries_8 ");
+        let astray: Vec<_> = heads.iter().filter(|step| !led(step)).collect();
+        assert!(astray.is_empty(), "{astray:?}");
+    }
 }
